@@ -1,0 +1,93 @@
+"""tinygrad_sm: autodiff in pure Python in which softmax is an op of the graph.
+
+>>> import tinygrad_sm as tg
+>>> z = tg.Value([2.0, 1.0, 0.5])
+>>> loss = tg.cross_entropy(z, 0)
+>>> loss.backward()
+>>> z.grad
+array([-0.37146828, 0.2312239, 0.14024438])
+"""
+
+__version__ = "0.1.0"
+
+from tinygrad_sm import nd
+from tinygrad_sm.family import (
+    LabelError,
+    binary_cross_entropy,
+    cross_entropy,
+    log_sigmoid,
+    log_softmax,
+    logsumexp,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+)
+from tinygrad_sm.graph import (
+    Value,
+    composed,
+    constant,
+    fused,
+    fused_ops,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    no_grad,
+    primitive,
+    value_and_grad,
+    vjp,
+)
+from tinygrad_sm.nd import AxisError
+from tinygrad_sm.ops.creation import arange, full, manual_seed, ones, rand, randn, zeros
+from tinygrad_sm.ops.elementwise import (
+    abs,
+    add,
+    clip,
+    cos,
+    divide,
+    elu,
+    erf,
+    erfc,
+    exp,
+    expm1,
+    gelu,
+    leaky_relu,
+    log,
+    log1p,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    pow,
+    relu,
+    sign,
+    sin,
+    sqrt,
+    square,
+    subtract,
+    tanh,
+    where,
+)
+from tinygrad_sm.ops.gathering import argmax, equal, one_hot, take, take_along_axis
+from tinygrad_sm.ops.linalg import dot, einsum, matmul, outer
+from tinygrad_sm.ops.reductions import argsort, cumulative_sum, max, mean, min, norm, prod, sort, std, sum, var
+from tinygrad_sm.ops.shapes import (
+    astype,
+    broadcast_to,
+    concat,
+    expand_dims,
+    flatten,
+    flip,
+    matrix_transpose,
+    permute_dims,
+    reshape,
+    split,
+    squeeze,
+    stack,
+    tril,
+)
+
+_BUILTINS = {"abs", "max", "min", "pow", "sum"}  # `from tinygrad_sm import *` leaves Python's own alone
+__all__ = sorted(name for name in globals() if not name.startswith("_") and name not in _BUILTINS | {"family", "graph", "ops"})

@@ -1,0 +1,133 @@
+"""Which library a piece of plain data belongs to, found by its exact type, and the data that a Value may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+from tinygrad_sm import nd
+
+SCALARS = frozenset({float, int, bool})
+
+# One look-up an op. A library joins when its first array is seen.
+_NAMESPACES: dict[type, Any] = {nd.Array: nd, nd.Decimals: nd}
+
+
+def namespace_of(operands: Iterable[Any], name: str = "this op") -> Any:
+    """The Array API namespace of the arrays among `operands`; `tinygrad_sm.nd`, which takes floats too, if there are none.
+
+    Raises a TypeError when the arrays are of two libraries.
+    """
+    found = None
+    for x in operands:
+        kind = type(x)
+        if kind in SCALARS:
+            continue
+        xp = _NAMESPACES.get(kind) or _discover(x, name)
+        if found is not None and xp is not found:
+            raise TypeError(f"{name}: arrays of two libraries, {found.__name__} and {xp.__name__}; convert one of them first")
+        found = xp
+    return found or nd
+
+
+def _discover(x: Any, name: str) -> Any:
+    kind = type(x)
+    if kind.__module__.partition(".")[0] == "torch":  # its own namespace is not the standard's
+        import array_api_compat
+
+        xp = array_api_compat.array_namespace(x)
+    elif hasattr(kind, "__array_namespace__"):
+        xp = x.__array_namespace__()
+    else:
+        raise TypeError(f"{name}: needs numbers, lists, arrays or Values, not {_shown(x)}")
+    _NAMESPACES[kind] = xp
+    return xp
+
+
+def _shown(x: Any) -> str:
+    text = repr(x)
+    return f"{text if len(text) <= 60 else text[:57] + '...'} (a {type(x).__name__})"
+
+
+def is_array(x: Any) -> bool:
+    """Whether `x` is an array of any library, and not a number or a list."""
+    return type(x) in _NAMESPACES or hasattr(x, "__array_namespace__") or hasattr(type(x), "__torch_function__")
+
+
+def shape(x: Any) -> tuple[int, ...]:
+    """The shape of an array or Value; () for a number, which has none of its own."""
+    return () if type(x) in SCALARS else tuple(x.shape)
+
+
+def as_operand(x: Any, xp: Any, name: str) -> Any:
+    """What an op computes with: lists become arrays of the library beside them, numbers and arrays stay."""
+    if type(x) in SCALARS or type(x) in _NAMESPACES:
+        return x
+    if isinstance(x, (list, tuple)):
+        try:
+            return nd.asarray(x) if xp is nd else xp.asarray(x)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name}: {error}") from None
+    if x is None:
+        return None
+    _refuse_oddities(x, name)
+    return _number(x)
+
+
+def as_data(x: Any, name: str = "Value") -> Any:
+    """What a Value holds: a float, or an array of floats of any library. Ints become floats.
+
+    Raises a TypeError for anything else; a mask of bools is no number to differentiate.
+    """
+    if type(x) is float:
+        return x
+    if isinstance(x, bool):
+        raise TypeError(f"{name}: {x} is a truth value and no number to differentiate; write {float(x)} if you mean it")
+    if isinstance(x, (list, tuple)):
+        x = nd.asarray(x)
+    if not is_array(x):
+        _refuse_oddities(x, name)
+        x = _number(x)
+        return float(x) if type(x) in SCALARS else x
+    xp = _NAMESPACES.get(type(x)) or _discover(x, name)
+    kind = kind_of(x, xp)
+    if kind == "bool":
+        raise TypeError(f"{name}: an array of bools is a mask and not numbers to differentiate; convert it to floats first")
+    if kind == "integral":
+        return nd.astype(x, nd.float64) if xp is nd else xp.astype(x, xp.asarray(0.0).dtype)
+    if kind == "complex floating":
+        raise TypeError(f"{name}: complex numbers are not supported, and got an array of {x.dtype}")
+    return x
+
+
+def _number(x: Any) -> Any:
+    """Numbers of other classes: a Decimal becomes a 0-d exact array, a fraction a float."""
+    if isinstance(x, Decimal):
+        return nd.exact(x)
+    return x if is_array(x) else float(x)
+
+
+def _refuse_oddities(x: Any, name: str) -> None:
+    if is_array(x) or isinstance(x, (Real, Decimal)):
+        return
+    if isinstance(x, complex):
+        raise TypeError(f"{name}: complex numbers are not supported, and got {x}")
+    raise TypeError(f"{name}: needs a number, a list or an array of numbers, not {_shown(x)}")
+
+
+def kind_of(x: Any, xp: Any = None) -> str:
+    """bool, integral, real floating or complex floating: what the elements of `x` are."""
+    if type(x) in SCALARS:
+        return {float: "real floating", int: "integral", bool: "bool"}[type(x)]
+    if isinstance(x, nd.Array):
+        return ("bool", "integral", "real floating", "real floating")[x.dtype.rank]
+    xp = xp or namespace_of([x])
+    kinds = ("bool", "integral", "real floating", "complex floating")
+    return next((k for k in kinds if xp.isdtype(x.dtype, k)), "other")
+
+
+def filled_like(x: Any, number: float) -> Any:
+    """`number` in the shape, type and library of `x`."""
+    return number if type(x) is float else namespace_of([x]).full_like(x, number)

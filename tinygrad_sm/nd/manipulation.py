@@ -1,0 +1,269 @@
+"""Making arrays, and moving their elements about."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from math import ceil as round_up
+from math import prod
+from typing import Any
+
+from tinygrad_sm.nd.array import Array, asarray, make, offsets
+from tinygrad_sm.nd.dtypes import DType, bool_, float64, int64, of_scalar, promote
+from tinygrad_sm.nd.elementwise import where
+from tinygrad_sm.nd.indexing import resolve
+from tinygrad_sm.nd.shapes import Shape, all_axes, as_shape, broadcast_shapes, gather, one_axis, stretch
+
+# --- making
+
+
+def full(shape: int | Sequence[int], fill_value: Any, *, dtype: DType | None = None) -> Array:
+    """An array of `shape` with one number everywhere."""
+    sizes = as_shape(shape)
+    if builtins.any(n < 0 for n in sizes):
+        raise ValueError(f"a shape has no negative sizes: {sizes}")
+    value = asarray(fill_value, dtype=dtype)
+    return make([value.item()] * prod(sizes), sizes, value.dtype)
+
+
+def zeros(shape: int | Sequence[int], *, dtype: DType | None = None) -> Array:
+    """An array of zeros (floats unless `dtype` says otherwise)."""
+    return full(shape, 0, dtype=dtype or float64)
+
+
+def ones(shape: int | Sequence[int], *, dtype: DType | None = None) -> Array:
+    """An array of ones (floats unless `dtype` says otherwise)."""
+    return full(shape, 1, dtype=dtype or float64)
+
+
+def full_like(x: Any, /, fill_value: Any, *, dtype: DType | None = None) -> Any:
+    """An array of the shape and element type of `x` with one number everywhere; a plain float for a plain float."""
+    if type(x) is float and dtype is None:
+        return float(fill_value)
+    x = asarray(x)
+    return full(x.shape, fill_value, dtype=dtype or x.dtype)
+
+
+def zeros_like(x: Any, /, *, dtype: DType | None = None) -> Any:
+    """Zeros of the shape and element type of `x`."""
+    return full_like(x, 0, dtype=dtype)
+
+
+def ones_like(x: Any, /, *, dtype: DType | None = None) -> Any:
+    """Ones of the shape and element type of `x`."""
+    return full_like(x, 1, dtype=dtype)
+
+
+def arange(start: float, /, stop: float | None = None, step: float = 1, *, dtype: DType | None = None) -> Array:
+    """Numbers from `start` (0 when only the end is given) up to, but without, `stop`.
+
+    >>> from tinygrad_sm import nd
+    >>> nd.arange(3)
+    array([0, 1, 2])
+    """
+    start, stop = (0, start) if stop is None else (start, stop)
+    count = builtins.max(round_up((stop - start) / step), 0)
+    return asarray([start + i * step for i in range(count)], dtype=dtype or of_scalar(start + stop + step))
+
+
+def linspace(start: float, stop: float, /, num: int, *, endpoint: bool = True) -> Array:
+    """`num` floats evenly spaced from `start` to `stop`, both included unless `endpoint` is false."""
+    steps = (num - 1 if endpoint else num) or 1
+    flat = [start + (stop - start) * i / steps for i in range(num)]
+    if endpoint and num > 1:
+        flat[-1] = stop
+    return asarray(flat, dtype=float64)
+
+
+def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: DType | None = None) -> Array:
+    """Ones on the k-th diagonal and zeros elsewhere."""
+    columns = n_rows if n_cols is None else n_cols
+    flat = [j - i == k for i in range(n_rows) for j in range(columns)]
+    return asarray(make(flat, (n_rows, columns), bool_), dtype=dtype or float64)
+
+
+def astype(x: Any, dtype: DType, /, *, copy: bool = True) -> Array:
+    """The elements as another type; floats become ints towards zero, decimals become the nearest floats."""
+    return asarray(asarray(x), dtype=dtype)
+
+
+# --- moving
+
+
+def reshape(x: Any, /, shape: int | Sequence[int]) -> Any:
+    """The same elements in the same order with another shape; one size may be -1 and is worked out.
+
+    >>> from tinygrad_sm import nd
+    >>> nd.reshape(nd.arange(4), (2, -1))
+    array([[0, 1],
+           [2, 3]])
+    """
+    array = asarray(x)
+    sizes = list(as_shape(shape))
+    if sizes.count(-1) == 1:
+        known = prod(n for n in sizes if n != -1)
+        if known and array.size % known == 0:
+            sizes[sizes.index(-1)] = array.size // known
+    if prod(sizes) != array.size or builtins.any(n < 0 for n in sizes):
+        raise ValueError(f"reshape: {array.size} elements of shape {array.shape} do not fit shape {as_shape(shape)}")
+    return x if type(x) is float and not sizes else make(array._flat, tuple(sizes), array.dtype)
+
+
+def permute_dims(x: Any, /, axes: Sequence[int]) -> Array:
+    """The axes in another order."""
+    x = asarray(x)
+    order = [one_axis(a, x.ndim, "permute_dims") for a in axes]
+    if sorted(order) != [*range(x.ndim)]:
+        raise ValueError(f"permute_dims: {tuple(axes)} is no order of the {x.ndim} axes of shape {x.shape}")
+    every = offsets(x.shape)
+    return make(gather(x._flat, 0, [every[a] for a in order]), tuple(x.shape[a] for a in order), x.dtype)
+
+
+def matrix_transpose(x: Array, /) -> Array:
+    """The last two axes swapped."""
+    return asarray(x).mT
+
+
+def broadcast_to(x: Any, /, shape: int | Sequence[int]) -> Any:
+    """`x` stretched to `shape`."""
+    array, target = asarray(x), as_shape(shape)
+    if broadcast_shapes("broadcast_to", array.shape, target) != target:
+        raise ValueError(f"broadcast_to: shape {array.shape} does not stretch to {target}")
+    return x if type(x) is float and not target else make(stretch(array._flat, array.shape, target), target, array.dtype)
+
+
+def expand_dims(x: Any, /, *, axis: int | Sequence[int] = 0) -> Array:
+    """New axes of size 1, at the places `axis` of the result."""
+    x = asarray(x)
+    count = len(axis) if isinstance(axis, (tuple, list)) else 1
+    places = all_axes(axis, x.ndim + count, "expand_dims")
+    sizes = iter(x.shape)
+    return make(x._flat, tuple(1 if i in places else next(sizes) for i in range(x.ndim + count)), x.dtype)
+
+
+def squeeze(x: Any, /, axis: int | Sequence[int] | None = None) -> Array:
+    """Without the axes `axis` (None: all) of size 1."""
+    x = asarray(x)
+    places = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else all_axes(axis, x.ndim, "squeeze")
+    if builtins.any(x.shape[i] != 1 for i in places):
+        raise ValueError(f"squeeze: axis {axis} of shape {x.shape} is not of size 1")
+    return make(x._flat, tuple(n for i, n in enumerate(x.shape) if i not in places), x.dtype)
+
+
+def flip(x: Any, /, *, axis: int | Sequence[int] | None = None) -> Array:
+    """The elements in reverse order along `axis` (None: every axis)."""
+    x = asarray(x)
+    places = all_axes(axis, x.ndim, "flip")
+    every = [a[::-1] if i in places else a for i, a in enumerate(offsets(x.shape))]
+    return make(gather(x._flat, 0, every), x.shape, x.dtype)
+
+
+def concat(arrays: Sequence[Any], /, *, axis: int | None = 0) -> Array:
+    """Arrays joined along an axis that they have (None: flattened first); the other sizes must agree."""
+    parts = [asarray(a) for a in arrays]
+    if not parts:
+        raise ValueError("concat: no arrays")
+    if axis is None:
+        parts, axis = [reshape(p, (-1,)) for p in parts], 0
+    at = one_axis(axis, parts[0].ndim, "concat")
+    if len({p.shape[:at] + p.shape[at + 1 :] for p in parts}) > 1 or len({p.ndim for p in parts}) > 1:
+        raise ValueError(f"concat: shapes {' and '.join(str(p.shape) for p in parts)} differ beside axis {axis}")
+    dtype = parts[0].dtype
+    for p in parts[1:]:
+        dtype = promote(dtype, p.dtype, "concat")
+    parts = [asarray(p, dtype=dtype) for p in parts]
+    blocks = [prod(p.shape[at:]) for p in parts]
+    flat: list = []
+    for i in range(prod(parts[0].shape[:at])):
+        for p, block in zip(parts, blocks, strict=True):
+            flat += p._flat[i * block : (i + 1) * block]
+    shape = parts[0].shape
+    return make(flat, (*shape[:at], builtins.sum(p.shape[at] for p in parts), *shape[at + 1 :]), dtype)
+
+
+def stack(arrays: Sequence[Any], /, *, axis: int = 0) -> Array:
+    """Arrays of one shape joined along a new axis."""
+    parts = [asarray(a) for a in arrays]
+    if not parts:
+        raise ValueError("stack: no arrays")
+    if len({p.shape for p in parts}) > 1:
+        raise ValueError(f"stack: shapes {' and '.join(str(p.shape) for p in parts)} differ")
+    return concat([expand_dims(p, axis=axis) for p in parts], axis=axis)
+
+
+def tril(x: Any, /, *, k: int = 0) -> Array:
+    """The lower triangle: zero above the k-th diagonal."""
+    return _triangle("tril", x, lambda i, j: j - i <= k)
+
+
+def triu(x: Any, /, *, k: int = 0) -> Array:
+    """The upper triangle: zero below the k-th diagonal."""
+    return _triangle("triu", x, lambda i, j: j - i >= k)
+
+
+def _triangle(name: str, x: Any, kept: Any) -> Array:
+    x = asarray(x)
+    if x.ndim < 2:
+        raise ValueError(f"{name}: needs a matrix and got shape {x.shape}")
+    rows, columns = x.shape[-2:]
+    mask = make([kept(i, j) for i in range(rows) for j in range(columns)], (rows, columns), bool_)
+    return where(mask, x, x.dtype.lift(0) if x.dtype.rank < 3 else 0)
+
+
+# --- picking and putting
+
+
+def take(x: Any, indices: Any, /, *, axis: int | None = None) -> Array:
+    """The slices of `x` at `indices` along `axis`; negative indices count from the end."""
+    x = asarray(x)
+    if axis is None:
+        if x.ndim != 1:
+            raise ValueError(f"take: shape {x.shape} needs an axis")
+        axis = 0
+    at = one_axis(axis, x.ndim, "take")
+    return x[(slice(None),) * at + (_indices("take", indices),)]
+
+
+def _indices(name: str, indices: Any) -> Array:
+    array = asarray(indices)
+    if array.dtype is not int64 and array.size:
+        raise TypeError(f"{name}: indices are ints, not {array.dtype}")
+    return asarray(array, dtype=int64)
+
+
+def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Array:
+    """For each place of `indices`, the element of `x` at that index along `axis`; the other axes broadcast."""
+    x = asarray(x)
+    return x[_along_axis("take_along_axis", x.shape, indices, axis)]
+
+
+def _along_axis(name: str, shape: Shape, indices: Any, axis: int) -> tuple:
+    """The key that reads one element along `axis` at each place of `indices`."""
+    indices = _indices(name, indices)
+    at = one_axis(axis, len(shape), name)
+    if indices.ndim != len(shape):
+        raise ValueError(f"{name}: indices of shape {indices.shape} for shape {shape}; both need the same number of axes")
+    grids = (make([*range(n)], tuple(n if i == d else 1 for i in range(len(shape))), int64) for d, n in enumerate(shape))
+    return tuple(indices if d == at else grid for d, grid in enumerate(grids))
+
+
+def scatter_add(values: Any, key: Any, shape: Shape) -> Array:
+    """Zeros of `shape` with `values` added at `[key]`; places named twice get both. The transpose of indexing."""
+    values = asarray(values)
+    start, axes, picked = resolve(key, shape)
+    places = gather(range(prod(shape)), start, axes)  # type: ignore[arg-type]
+    flat = [values.dtype.lift(0)] * prod(shape)
+    add = values.dtype.binary["add"]
+    source = stretch(values._flat, values.shape, picked)
+    if len(set(places)) == len(places):
+        for place, v in zip(places, source, strict=True):
+            flat[place] = v
+    else:
+        for place, v in zip(places, source, strict=True):
+            flat[place] = add((flat[place],), (v,))[0]
+    return make(flat, shape, values.dtype)
+
+
+def scatter_add_along_axis(values: Any, indices: Any, shape: Shape, *, axis: int = -1) -> Array:
+    """The transpose of `take_along_axis`."""
+    return scatter_add(values, _along_axis("scatter_add_along_axis", shape, indices, axis), shape)

@@ -1,0 +1,136 @@
+"""Shapes without data: axes, broadcasting, and which place of a flat list an element sits in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import prod
+from operator import index
+
+Shape = tuple[int, ...]
+
+
+class AxisError(ValueError, IndexError):
+    """An axis that the array does not have."""
+
+
+def as_shape(shape: int | Iterable[int]) -> Shape:
+    """A shape given as an int or as any iterable of ints, as a tuple."""
+    try:
+        sizes = tuple(map(index, shape)) if isinstance(shape, Iterable) else (index(shape),)
+    except TypeError:
+        raise TypeError(f"a shape is an int or a tuple of ints, not {shape!r}") from None
+    return sizes
+
+
+def one_axis(axis: int, ndim: int, name: str) -> int:
+    """`axis` counted from the front; negative ones count from the back."""
+    try:
+        number = index(axis)
+    except TypeError:
+        raise TypeError(f"{name}: an axis is an int, not {axis!r}") from None
+    if -ndim <= number < ndim:
+        return number % ndim
+    if ndim == 0:
+        raise AxisError(f"{name}: axis {number} of a 0-d input, which has no axes")
+    raise AxisError(f"{name}: axis {number} is out of range for {ndim} dimension(s), from {-ndim} to {ndim - 1}")
+
+
+def all_axes(axis: int | Sequence[int] | None, ndim: int, name: str) -> Shape:
+    """The axes meant by `axis` (an int, a tuple, or None for all of them), counted from the front and sorted."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = sorted(one_axis(a, ndim, name) for a in (axis if isinstance(axis, (tuple, list)) else (axis,)))
+    if len(set(axes)) < len(axes):
+        raise ValueError(f"{name}: the same axis twice in {axis}")
+    return tuple(axes)
+
+
+def reduced_shape(shape: Shape, axes: Shape, keepdims: bool) -> Shape:
+    """The shape that is left when `axes` are reduced."""
+    if keepdims:
+        return tuple(1 if i in axes else n for i, n in enumerate(shape))
+    return tuple(n for i, n in enumerate(shape) if i not in axes)
+
+
+def broadcast_shapes(name: str, *shapes: Shape) -> Shape:
+    """The common shape that all `shapes` stretch to; the error names the op and every shape."""
+    ndim = max(map(len, shapes))
+    padded = [(1,) * (ndim - len(s)) + s for s in shapes]
+    result = []
+    for sizes in zip(*padded, strict=True):
+        wanted = {n for n in sizes if n != 1}
+        if len(wanted) > 1:
+            raise ValueError(f"{name}: shapes {' and '.join(map(str, shapes))} do not fit together")
+        result.append(wanted.pop() if wanted else 1)
+    return tuple(result)
+
+
+def row_major(shape: Shape) -> Shape:
+    """How far one step along each axis moves in the flat list."""
+    strides, step = [], 1
+    for n in reversed(shape):
+        strides.append(step)
+        step *= max(n, 1)
+    return tuple(reversed(strides))
+
+
+def gather(flat: list, start: int, axes: Sequence[range | Sequence[int]]) -> list:
+    """The elements at `start` plus one offset of every axis, in row-major order.
+
+    This one function is indexing, transposing, flipping and broadcasting: they differ in the offsets only.
+    A last axis that is a `range` is read with list slices, at the speed of C.
+    """
+    if not axes:
+        return [flat[start]]
+    *outer, last = axes
+    offsets = [start]
+    for axis in outer:
+        offsets = [o + a for o in offsets for a in axis]
+    if not isinstance(last, range):
+        return [flat[o + a] for o in offsets for a in last]
+    n, step = len(last), last.step
+    if n == 0:
+        return []
+    if n == 1:
+        return [flat[o + last.start] for o in offsets]
+    picked: list = []
+    for o in offsets:
+        first = o + last.start
+        stop = first + n * step
+        picked += flat[first : stop if stop >= 0 else None : step]
+    return picked
+
+
+def stretch(flat: list, shape: Shape, target: Shape) -> list:
+    """The flat list of an array of `shape` broadcast to `target`, which must fit."""
+    if shape == target or len(flat) == prod(target) == 1:
+        return flat
+    padding = len(target) - len(shape)
+    if shape == target[padding:]:  # only new leading axes: whole copies
+        return flat * prod(target[:padding])
+    sizes = (1,) * padding + shape
+    axes: list[range | Sequence[int]] = [
+        range(0, n * step, step) if n == m else (0,) * m for n, m, step in zip(sizes, target, row_major(sizes), strict=True)
+    ]
+    if shape and shape[-1] == 1 and target[-1] != 1:  # each element many times: cheaper than looking each one up
+        width = target[-1]
+        return [v for v in gather(flat, 0, axes[:-1]) for _ in range(width)]
+    return gather(flat, 0, axes)
+
+
+def flatten(x: object) -> tuple[list, Shape]:
+    """The elements of nested lists (or of anything with `tolist`) in row-major order, and the shape that they share."""
+    if hasattr(x, "_flat"):
+        return x._flat, x.shape  # type: ignore[attr-defined]
+    if hasattr(x, "tolist"):
+        shape = tuple(getattr(x, "shape", ()))
+        x = x.tolist()
+        if 0 in shape:  # lists cannot tell (0, 3) from (0,)
+            return [], shape
+    if not isinstance(x, (list, tuple, range)):
+        return [x], ()
+    parts = [flatten(v) for v in x]
+    shapes = {shape for _, shape in parts}
+    if len(shapes) > 1:
+        raise ValueError(f"ragged lists: parts of shapes {' and '.join(map(str, sorted(shapes)))} in one list")
+    return [v for flat, _ in parts for v in flat], (len(parts), *(shapes.pop() if shapes else ()))

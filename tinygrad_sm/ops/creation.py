@@ -1,0 +1,68 @@
+"""Arrays from nothing: plain data of `tinygrad_sm.nd`, and seeded random numbers."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from tinygrad_sm import nd
+
+_generator = random.Random()
+
+
+def manual_seed(n: int) -> None:
+    """Starts the random numbers of `rand`, `randn` and whatever else draws without a seed of its own anew."""
+    _generator.seed(n)
+
+
+def zeros(*shape: Any) -> nd.Array:
+    """Zeros, as in `zeros(2, 3)` or `zeros((2, 3))`."""
+    return nd.zeros(_sizes(shape))
+
+
+def ones(*shape: Any) -> nd.Array:
+    """Ones, as in `ones(2, 3)` or `ones((2, 3))`."""
+    return nd.ones(_sizes(shape))
+
+
+def full(shape: Any, fill_value: float) -> nd.Array:
+    """One number everywhere."""
+    return nd.full(shape, float(fill_value))
+
+
+def arange(start: float, stop: float | None = None, step: float = 1) -> nd.Array:
+    """Numbers from `start` (0 when only the end is given) up to, but without, `stop`."""
+    return nd.arange(start, stop, step)
+
+
+def rand(*shape: Any, seed: int | None = None) -> nd.Array:
+    """Random numbers, even between 0 and 1, as in `rand(2, 3)`. Repeatable after `manual_seed`, or with a `seed`.
+
+    >>> import tinygrad_sm as tg
+    >>> tg.rand(2, seed=0)
+    array([0.84442185, 0.75795441])
+    """
+    draw = _drawer(seed).random
+    return _drawn(draw, shape)
+
+
+def randn(*shape: Any, seed: int | None = None) -> nd.Array:
+    """Random numbers of the standard normal distribution. Repeatable after `manual_seed`, or with a `seed`."""
+    generator = _drawer(seed)
+    return _drawn(lambda: generator.gauss(0.0, 1.0), shape)
+
+
+def _drawer(seed: int | None) -> random.Random:
+    return _generator if seed is None else random.Random(seed)
+
+
+def _drawn(draw: Any, shape: tuple) -> nd.Array:
+    sizes = _sizes(shape)
+    count = 1
+    for n in sizes:
+        count *= n
+    return nd.reshape(nd.asarray([draw() for _ in range(count)], dtype=nd.float64), sizes)
+
+
+def _sizes(shape: tuple) -> tuple[int, ...]:
+    return nd.shapes.as_shape(shape[0] if len(shape) == 1 else shape)

@@ -1,0 +1,310 @@
+"""Element-wise ops. Where a derivative has a choice it is stated: relu'(0) = 0, ties of maximum share, x ** 0 has slope 0."""
+
+from __future__ import annotations
+
+from tinygrad_sm.graph import primitive
+from tinygrad_sm.ops.helpers import lifted, magnitude, over, special, sqrt_of, sqrt_of_pi
+
+# --- arithmetic
+
+
+@primitive
+def add(xp, a, b):
+    """a + b. Rule: g; g."""
+    return a + b
+
+
+add.vjps(lambda xp, g, out, a, b: g, lambda xp, g, out, a, b: g)
+
+
+@primitive
+def subtract(xp, a, b):
+    """a - b. Rule: g; -g."""
+    return a - b
+
+
+subtract.vjps(lambda xp, g, out, a, b: g, lambda xp, g, out, a, b: -g)
+
+
+@primitive
+def multiply(xp, a, b):
+    """a * b. Rule: g b; g a."""
+    return a * b
+
+
+multiply.vjps(lambda xp, g, out, a, b: g * b, lambda xp, g, out, a, b: g * a)
+
+
+@primitive
+def divide(xp, a, b):
+    """a / b. Rule: g / b; -g out / b."""
+    return a / b
+
+
+divide.vjps(lambda xp, g, out, a, b: over(xp, g, b), lambda xp, g, out, a, b: -over(xp, g, b) * out)
+
+
+@primitive
+def negative(xp, x):
+    """-x. Rule: -g."""
+    return -x
+
+
+negative.vjps(lambda xp, g, out, x: -g)
+
+
+@primitive
+def pow(xp, a, b):
+    """a ** b as IEEE's pow: nan, never complex, for a negative base to a fraction. Rule: g b a^(b-1), 0 for b = 0; g out log a.
+
+    The derivative by b at a = 0 is 0 for b >= 0, and nan for a negative a.
+    """
+    return xp.pow(a, b)
+
+
+@pow.backward
+def _(xp, g, out, a, b):
+    def base():
+        exponent = lifted(xp, b, a)
+        slope = exponent * xp.pow(a, exponent - 1.0)
+        return g * xp.where(xp.equal(exponent, 0.0), 0.0, slope)
+
+    def exponent():
+        x = lifted(xp, a, b)
+        at_zero = xp.logical_and(xp.equal(x, 0.0), xp.greater_equal(lifted(xp, b, a), 0.0))
+        return g * out * xp.log(xp.where(at_zero, 1.0, x))
+
+    return base, exponent
+
+
+@primitive
+def square(xp, x):
+    """x * x. Rule: 2 g x."""
+    return x * x
+
+
+square.vjps(lambda xp, g, out, x: g * 2.0 * x)
+
+
+@primitive
+def abs(xp, x):
+    """|x|. Rule: g sign(x), 0 at 0."""
+    return xp.abs(x)
+
+
+abs.vjps(lambda xp, g, out, x: g * xp.sign(x))
+
+
+@primitive
+def sign(xp, x):
+    """-1, 0 or 1. Rule: 0."""
+    return xp.sign(x)
+
+
+sign.vjps(lambda xp, g, out, x: xp.zeros_like(x))
+
+# --- exponentials and logarithms
+
+
+@primitive
+def exp(xp, x):
+    """e ** x. Rule: g out."""
+    return xp.exp(x)
+
+
+exp.vjps(lambda xp, g, out, x: g * out)
+
+
+@primitive
+def expm1(xp, x):
+    """e ** x - 1, accurate near 0. Rule: g (out + 1)."""
+    return xp.expm1(x)
+
+
+expm1.vjps(lambda xp, g, out, x: g * xp.exp(x))
+
+
+@primitive
+def log(xp, x):
+    """The natural logarithm; -inf at 0, nan below. Rule: g / x."""
+    return xp.log(x)
+
+
+log.vjps(lambda xp, g, out, x: over(xp, g, x))
+
+
+@primitive
+def log1p(xp, x):
+    """log(1 + x), accurate near 0. Rule: g / (1 + x)."""
+    return xp.log1p(x)
+
+
+log1p.vjps(lambda xp, g, out, x: over(xp, g, 1.0 + x))
+
+
+@primitive
+def sqrt(xp, x):
+    """The square root; its slope at 0 is inf. Rule: g / (2 out)."""
+    return xp.sqrt(x)
+
+
+sqrt.vjps(lambda xp, g, out, x: over(xp, g, 2.0 * out))
+
+# --- trigonometric and hyperbolic functions, erf
+
+
+@primitive
+def sin(xp, x):
+    """The sine of an angle in radians. Rule: g cos(x)."""
+    return xp.sin(x)
+
+
+sin.vjps(lambda xp, g, out, x: g * xp.cos(x))
+
+
+@primitive
+def cos(xp, x):
+    """The cosine of an angle in radians. Rule: -g sin(x)."""
+    return xp.cos(x)
+
+
+cos.vjps(lambda xp, g, out, x: -g * xp.sin(x))
+
+
+@primitive
+def tanh(xp, x):
+    """The hyperbolic tangent. Rule: 4 g e / (1 + e)^2 with e = exp(-2 |x|).
+
+    This is g (1 - out^2) without the cancellation that makes it 0 for |x| > 19.
+    """
+    return xp.tanh(x)
+
+
+@tanh.vjps
+def _(xp, g, out, x):
+    e = xp.exp(-2.0 * magnitude(xp, x))
+    return g * (4.0 * e / ((1.0 + e) * (1.0 + e)))
+
+
+@primitive
+def erf(xp, x):
+    """The error function. Rule: 2 g exp(-x^2) / sqrt(pi)."""
+    return special(xp, "erf", x)
+
+
+erf.vjps(lambda xp, g, out, x: g * xp.exp(-x * x) * (2.0 / sqrt_of_pi(x)))
+
+
+@primitive
+def erfc(xp, x):
+    """1 - erf(x), accurate where erf is nearly 1. Rule: -2 g exp(-x^2) / sqrt(pi)."""
+    return special(xp, "erfc", x)
+
+
+erfc.vjps(lambda xp, g, out, x: g * xp.exp(-x * x) * (-2.0 / sqrt_of_pi(x)))
+
+# --- activations (sigmoid and its kin are in the softmax family)
+
+
+@primitive
+def relu(xp, x):
+    """max(x, 0). Rule: g where x > 0, 0 elsewhere, at 0 too."""
+    return xp.maximum(x, 0.0)
+
+
+relu.vjps(lambda xp, g, out, x: xp.where(x > 0.0, g, 0.0))
+
+
+@primitive
+def leaky_relu(xp, x, *, negative_slope=0.01):
+    """x above 0 and negative_slope * x below. Rule: g where x > 0, g * negative_slope elsewhere."""
+    return xp.where(x > 0.0, x, negative_slope * x)
+
+
+leaky_relu.vjps(lambda xp, g, out, x, *, negative_slope: xp.where(x > 0.0, g, g * negative_slope))
+
+
+@primitive
+def elu(xp, x, *, alpha=1.0):
+    """x above 0 and alpha (e^x - 1) below. Rule: g where x > 0, g alpha e^x elsewhere. (Clevert et al., 1511.07289)"""
+    return xp.where(x > 0.0, x, alpha * xp.expm1(_nonpositive(xp, x)))
+
+
+elu.vjps(lambda xp, g, out, x, *, alpha: xp.where(x > 0.0, g, g * (alpha * xp.exp(_nonpositive(xp, x)))))
+
+
+def _nonpositive(xp, x):
+    """x where it is not positive and 0 elsewhere, so that the branch that is not taken does not overflow."""
+    return xp.where(x > 0.0, 0.0, x)
+
+
+@primitive
+def gelu(xp, x):
+    """x Phi(x), Phi the normal distribution function, exact (not the tanh formula). Rule: g (Phi(x) + x phi(x)).
+
+    Phi(x) = erfc(-x / sqrt(2)) / 2 keeps its digits in the left tail. (Hendrycks and Gimpel, 1606.08415)
+    """
+    return x * _normal_cdf(xp, x)
+
+
+@gelu.vjps
+def _(xp, g, out, x):
+    density = xp.exp(-0.5 * x * x) * (1.0 / (sqrt_of(2.0, x) * sqrt_of_pi(x)))
+    return g * (_normal_cdf(xp, x) + x * density)
+
+
+def _normal_cdf(xp, x):
+    return 0.5 * erfc(-x / sqrt_of(2.0, x))
+
+
+# --- choosing
+
+
+@primitive
+def maximum(xp, a, b):
+    """The larger of two; nan if either is. Rule: g to the larger one, half each at a tie."""
+    return xp.maximum(a, b)
+
+
+maximum.vjps(lambda xp, g, out, a, b: _to_winner(xp, g, a > b, a, b), lambda xp, g, out, a, b: _to_winner(xp, g, b > a, a, b))
+
+
+@primitive
+def minimum(xp, a, b):
+    """The smaller of two; nan if either is. Rule: g to the smaller one, half each at a tie."""
+    return xp.minimum(a, b)
+
+
+minimum.vjps(lambda xp, g, out, a, b: _to_winner(xp, g, a < b, a, b), lambda xp, g, out, a, b: _to_winner(xp, g, b < a, a, b))
+
+
+def _to_winner(xp, g, wins, a, b):
+    return xp.where(wins, g, xp.where(_tie(xp, a, b), 0.5 * g, 0.0))
+
+
+def _tie(xp, a, b):
+    return xp.equal(lifted(xp, a, b), lifted(xp, b, a))
+
+
+@primitive
+def clip(xp, x, *, min=None, max=None):
+    """x held between min and max, either of which may be None. Rule: g where min <= x <= max, 0 elsewhere."""
+    return xp.clip(x, min, max)
+
+
+@clip.vjps
+def _(xp, g, out, x, *, min, max):
+    return xp.where(xp.equal(out, x), g, 0.0)
+
+
+@primitive
+def where(xp, condition, a, b):
+    """a where the condition holds and b elsewhere. Rule: no gradient; g where it holds; g where it does not."""
+    return xp.where(condition, a, b)
+
+
+where.vjps(
+    lambda xp, g, out, condition, a, b: None,
+    lambda xp, g, out, condition, a, b: xp.where(condition, g, 0.0),
+    lambda xp, g, out, condition, a, b: xp.where(condition, 0.0, g),
+)

@@ -1,0 +1,193 @@
+"""Ops that move elements about: their rules move the gradient back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from tinygrad_sm import nd
+from tinygrad_sm.graph import primitive
+from tinygrad_sm.graph.namespaces import filled_like, shape
+from tinygrad_sm.graph.value import plain
+from tinygrad_sm.nd.shapes import as_shape, one_axis
+from tinygrad_sm.ops.gathering import getitem
+
+
+@primitive
+def reshape(xp, x, *, shape):
+    """The same elements with another shape; one size may be -1. Rule: g with the old shape."""
+    return xp.reshape(x, _whole(shape, plain(x)))
+
+
+reshape.vjps(lambda xp, g, out, x, *, shape: _like(xp, g, x))
+
+
+def _whole(sizes, x):
+    """The shape with its -1 worked out, which not every library does."""
+    sizes = as_shape(sizes)
+    known = 1
+    for n in sizes:
+        known *= n if n != -1 else 1
+    total = 1
+    for n in shape(x):
+        total *= n
+    if sizes.count(-1) > 1 or (-1 in sizes and (known == 0 or total % known)) or (-1 not in sizes and known != total):
+        raise ValueError(f"reshape: {total} elements of shape {shape(x)} do not fit shape {sizes}")
+    return tuple(total // known if n == -1 else n for n in sizes)
+
+
+def _like(xp, g, x):
+    return xp.reshape(g, shape(x))
+
+
+def flatten(x: Any) -> Any:
+    """All elements in one row."""
+    return reshape(x, shape=(-1,))
+
+
+@primitive
+def permute_dims(xp, x, *, axes):
+    """The axes in another order. Rule: g with the axes put back."""
+    return xp.permute_dims(x, tuple(axes))
+
+
+@permute_dims.vjps
+def _(xp, g, out, x, *, axes):
+    order = [one_axis(a, len(axes), "permute_dims") for a in axes]
+    return xp.permute_dims(g, tuple(order.index(i) for i in range(len(order))))
+
+
+@primitive
+def matrix_transpose(xp, x):
+    """The last two axes swapped. Rule: g with them swapped back."""
+    if len(shape(x)) < 2:
+        raise ValueError(f"matrix_transpose: swaps the last two axes, and shape {shape(x)} has fewer")
+    return xp.matrix_transpose(x)
+
+
+matrix_transpose.vjps(lambda xp, g, out, x: xp.matrix_transpose(g))
+
+
+@primitive
+def broadcast_to(xp, x, *, shape):
+    """x stretched to `shape`. Rule: g, summed over what was stretched (the engine does that for every op)."""
+    return xp.broadcast_to(x, as_shape(shape))
+
+
+broadcast_to.vjps(lambda xp, g, out, x, *, shape: g)
+
+
+@primitive
+def expand_dims(xp, x, *, axis=0):
+    """A new axis of size 1 at the place `axis` of the result. Rule: g without it."""
+    return xp.expand_dims(x, axis=axis)
+
+
+expand_dims.vjps(lambda xp, g, out, x, *, axis: _like(xp, g, x))
+
+
+@primitive
+def squeeze(xp, x, *, axis=None):
+    """x without the axes `axis` (None: all) of size 1. Rule: g with them back."""
+    return xp.squeeze(x, axis=tuple(i for i, n in enumerate(shape(x)) if n == 1) if axis is None else axis)
+
+
+squeeze.vjps(lambda xp, g, out, x, *, axis: _like(xp, g, x))
+
+
+@primitive
+def flip(xp, x, *, axis=None):
+    """The elements in reverse order along `axis` (None: all axes). Rule: g, reversed too."""
+    return xp.flip(x, axis=axis)
+
+
+flip.vjps(lambda xp, g, out, x, *, axis: xp.flip(g, axis=axis))
+
+
+@primitive
+def tril(xp, x, *, k=0):
+    """The lower triangle of a matrix, with zeros above its k-th diagonal. Rule: the lower triangle of g."""
+    return xp.tril(x, k=k)
+
+
+tril.vjps(lambda xp, g, out, x, *, k: xp.tril(g, k=k))
+
+
+@primitive
+def concat(xp, *arrays, axis=0):
+    """A list of arrays joined along an axis that they have. Rule: to each its slice of g."""
+    return xp.concat([*arrays], axis=axis)
+
+
+@concat.backward
+def _(xp, g, out, *arrays, axis):
+    if axis is None:
+        raise ValueError("concat: axis=None has no gradient; flatten the arrays first")
+    lead = (slice(None),) * one_axis(axis, len(shape(out)), "concat")
+    slices, start = [], 0
+    for x in arrays:
+        stop = start + shape(x)[len(lead)]
+        slices.append(lambda key=(*lead, slice(start, stop), ...): g[key])
+        start = stop
+    return tuple(slices)
+
+
+@primitive
+def stack(xp, *arrays, axis=0):
+    """A list of arrays of one shape joined along a new axis. Rule: to each its layer of g."""
+    return xp.stack([xp.asarray(x) for x in arrays], axis=axis)
+
+
+@stack.backward
+def _(xp, g, out, *arrays, axis):
+    lead = (slice(None),) * one_axis(axis, len(shape(out)), "stack")
+    return tuple(lambda key=(*lead, i, ...): g[key] for i in range(len(arrays)))
+
+
+def split(x: Any, sections: int | Sequence[int], *, axis: int = 0) -> list:
+    """x cut along `axis` into equal parts (an int) or before the given indices (a list), as a list."""
+    at = one_axis(axis, len(shape(_arrayed(x))), "split")
+    n = shape(_arrayed(x))[at]
+    if isinstance(sections, int):
+        if sections < 1 or n % sections:
+            raise ValueError(f"split: axis {axis} of size {n} does not split into {sections} equal parts")
+        cuts = [n // sections * i for i in range(sections + 1)]
+    else:
+        cuts = [0, *sections, n]
+    lead = (slice(None),) * at
+    return [getitem(x, key=(*lead, slice(a, b), ...)) for a, b in pairwise(cuts)]
+
+
+def _arrayed(x):
+    return nd.asarray(x) if isinstance(x, (list, tuple)) else x
+
+
+# --- between kinds of numbers; the engine needs them where an op joins a float, or float32, with wider data
+
+
+@primitive
+def as_float(xp, x):
+    """The only element of an array as a float. Rule: g as an array."""
+    return float(x)
+
+
+as_float.vjps(lambda xp, g, out, x: as_array(g, like=plain(x)))
+
+
+@primitive
+def as_array(xp, x, *, like):
+    """A float as an array of the shape and type of `like`. Rule: the sum of g as a float."""
+    return filled_like(like, x)
+
+
+as_array.vjps(lambda xp, g, out, x, *, like: as_float(g))
+
+
+@primitive
+def astype(xp, x, *, dtype):
+    """The elements as another type of floats. Rule: g as the old type."""
+    return nd.astype(x, dtype) if type(x) is float else xp.astype(x, dtype)
+
+
+astype.vjps(lambda xp, g, out, x, *, dtype: xp.astype(g, x.dtype))
