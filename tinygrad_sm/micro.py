@@ -54,7 +54,7 @@ class Value(tg.Value):
     def _op(self) -> str:
         if self.op is None:
             return ""
-        return f"**{self.inputs[1]}" if self.op.name == "pow" else _SYMBOLS.get(self.op.name, self.op.name)
+        return f"**{_short(self.inputs[1])}" if self.op.name == "pow" else _SYMBOLS.get(self.op.name, self.op.name)
 
     def __add__(self, other: Any) -> Value:
         return _add(self, other if type(other) is Value else Value(other))  # type: ignore[return-value]
@@ -90,6 +90,11 @@ class Value(tg.Value):
 
     def __repr__(self) -> str:
         return f"Value(data={self.data}, grad={self.grad})"
+
+
+def _short(power: float) -> float:
+    """2.0 as the 2 that was written."""
+    return int(power) if power == int(power) else power
 
 
 class Module:

@@ -4,7 +4,8 @@ from tinygrad_sm.family.checks import LabelError
 from tinygrad_sm.family.cross_entropy import binary_cross_entropy, cross_entropy
 from tinygrad_sm.family.sigmoid import log_sigmoid, sigmoid, silu, softplus
 from tinygrad_sm.family.softmax import log_softmax, logsumexp, softmax
-from tinygrad_sm.graph.op import register_fused, register_ops
+from tinygrad_sm.graph.composition import register_fused
+from tinygrad_sm.graph.value_namespace import register_ops
 from tinygrad_sm.ops import operators
 
 _FAMILY = (

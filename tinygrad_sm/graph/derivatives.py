@@ -32,11 +32,9 @@ def grad(output: Any, inputs: Value | Sequence[Value], *, grad_output: Any = Non
     for x in wanted:
         if not isinstance(x, Value):
             raise TypeError(f"grad: differentiates with respect to Values, and got {x!r}")
-    seed = seed_for(output, grad_output, "grad")
-    if create_graph:
-        seed = seed if isinstance(seed, Value) else leaf(seed, requires_grad=False)
-    else:
-        seed = plain(seed)
+    seed = seed_for(output, grad_output if create_graph else plain(grad_output), "grad")
+    if create_graph and not isinstance(seed, Value):
+        seed = leaf(seed, requires_grad=False)
     found = _reached(output, seed, wanted)
     gradients = [found[x._order] if x._order in found else _zero(x, create_graph) for x in wanted]
     return gradients[0] if one else gradients

@@ -6,37 +6,17 @@ records a graph, and that is what second derivatives are made of.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from tinygrad_sm import nd
 from tinygrad_sm.graph.namespaces import SCALARS, as_operand, filled_like, kind_of, namespace_of, shape
 from tinygrad_sm.graph.value import Value, is_recording, leaf, next_order, plain
+from tinygrad_sm.graph.value_namespace import values_of, wrapped
 
 Rule = Callable[..., Any]
+EXACT_INTS = 2**53  # larger ones have no exact float
 F = TypeVar("F", bound=Callable[..., Any])
-
-_composed = ContextVar("tinygrad_sm_composed", default=False)
-is_composed = _composed.get
-
-
-@contextmanager
-def composed() -> Iterator[None]:
-    """Inside, fused ops record the primitives of their bodies instead of one node with a rule of its own.
-
-    >>> import tinygrad_sm as tg
-    >>> with tg.composed():
-    ...     tg.softmax(tg.Value([1.0, 2.0])).op.name
-    'divide'
-    """
-    token = _composed.set(True)
-    try:
-        yield
-    finally:
-        _composed.reset(token)
 
 
 class Op:
@@ -59,8 +39,12 @@ class Op:
         self._defaults = forward.__defaults__ or ()
         self._required = len(self.input_names) - len(self._defaults)
         self._settings: dict[str, Any] = forward.__kwdefaults__ or {}
+        without_defaults = len(self._settings) < len(self.setting_names)
+        self._arity = -1 if self.variadic or without_defaults else self._required  # a call that needs no binding
         self._prepare: Callable[..., tuple] | None = None
         self.rules: tuple[Rule, ...] | None = None  # one an operand
+        # The same two rules, if numbers in mean numbers out and nothing raises: the sweep has a short path for those.
+        self.on_numbers: tuple[Rule, ...] | None = None
         self.rule: Rule | None = None  # or one for all of them
 
     def __repr__(self) -> str:
@@ -96,10 +80,34 @@ class Op:
     # --- calling it
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
-        inputs, settings = self._bind(args, keywords)
-        return self._apply(inputs, settings)
+        if keywords or len(args) != self._arity:
+            inputs, settings = self._bind(args, keywords)
+        else:
+            inputs, settings = args, self._settings
+        data, cls, tracked, numbers = [], None, False, True
+        for x in inputs:
+            if isinstance(x, Value):
+                cls, tracked, x = cls or type(x), tracked or x.requires_grad, x._data  # noqa: PLW2901
+            numbers = numbers and type(x) is float
+            data.append(x)
+        xp = nd
+        if not numbers:
+            xp, data = self._operands(data)
+        if self._prepare is not None:
+            data = self._prepare(xp, *data, **settings)
+        if cls is None:
+            return self._compute(xp, data, settings)
+        if self._expands():
+            values = [x if isinstance(x, Value) else wrapped(d) for x, d in zip(inputs, data, strict=True)]
+            return self.forward(values_of(xp), *values, **settings)
+        out = self._compute(xp, data, settings)
+        if not (tracked and is_recording()):
+            return leaf(out, cls, requires_grad=False)
+        if len(data) > 1:
+            inputs = [x if isinstance(x, Value) else d for x, d in zip(inputs, data, strict=True)]
+        return record(cls, self, out, tuple(inputs), tuple(data), settings)
 
-    def _bind(self, args: tuple, keywords: dict[str, Any]) -> tuple[list, dict[str, Any]]:
+    def _bind(self, args: tuple, keywords: dict[str, Any]) -> tuple[Sequence, dict[str, Any]]:
         """Inputs and settings; settings may follow the required inputs by position, as in `x.sum(0)`."""
         if self.variadic:
             sequence = len(args) >= 1 and isinstance(args[0], (list, tuple))
@@ -138,34 +146,18 @@ class Op:
         inputs = f"*{self.input_names or 'arrays'}" if self.variadic else ", ".join(self.input_names)
         return f"({inputs}{'; ' if self.setting_names else ''}{', '.join(self.setting_names)})"
 
-    def _apply(self, inputs: list, settings: dict[str, Any]) -> Any:
-        data, cls, tracked = [], None, False
-        for x in inputs:
-            if isinstance(x, Value):
-                data.append(x._data)
-                cls = cls or type(x)
-                tracked = tracked or x.requires_grad
-            else:
-                data.append(x)
-        xp = namespace_of([x for x in data if not isinstance(x, (list, tuple)) and x is not None], self.name)
+    def _operands(self, data: list) -> tuple[Any, list]:
+        """The library of the operands, and the operands as it takes them: lists become its arrays."""
+        xp = namespace_of([x for x in data if x is not None and not isinstance(x, (list, tuple))], self.name)
         data = [as_operand(x, xp, self.name) for x in data]
-        if self._prepare is not None:
-            data = [*self._prepare(xp, *data, **settings)]
-        if cls is None:
-            return self._compute(xp, data, settings)
-        if self._expands():
-            values = [x if isinstance(x, Value) else _wrapped(d) for x, d in zip(inputs, data, strict=True)]
-            return self.forward(values_of(xp), *values, **settings)
-        out = self._compute(xp, data, settings)
-        if not (tracked and is_recording()):
-            return leaf(out, cls, requires_grad=False)
-        kept = tuple(x if isinstance(x, Value) else d for x, d in zip(inputs, data, strict=True))
-        return record(cls, self, out, kept, tuple(data), settings)
+        if xp is nd and int in map(type, data) and all(type(x) in SCALARS for x in data):
+            data = [nd.float64.lift(x) if type(x) is int and abs(x) > EXACT_INTS else x for x in data]
+        return xp, data
 
     def _expands(self) -> bool:
         return False
 
-    def _compute(self, xp: Any, data: list, settings: dict[str, Any]) -> Any:
+    def _compute(self, xp: Any, data: Sequence, settings: dict[str, Any]) -> Any:
         """The forward on plain data, with errors that name the op and the shapes."""
         try:
             return ieee(self.forward, xp, data, settings)
@@ -181,18 +173,12 @@ class Op:
     def contributions(self, node: Value, gradient: Any) -> tuple:
         """What `node`, made by this op, adds to the gradient of each of its inputs (None: that one needs none)."""
         inputs, saved = node.inputs, node._saved
-        if type(gradient) is float and self.rules is not None and len(saved) == 2:  # scalars: most nodes of such programs
-            (left, right), (a, b), (rule_a, rule_b), out = inputs, saved, self.rules, node._data
-            try:
-                amount_a = rule_a(nd, gradient, out, a, b) if isinstance(left, Value) and left.requires_grad else None
-                amount_b = rule_b(nd, gradient, out, a, b) if isinstance(right, Value) and right.requires_grad else None
-            except (ZeroDivisionError, OverflowError):
-                pass
-            else:
-                if (amount_a is None or type(amount_a) is float is type(a)) and (
-                    amount_b is None or type(amount_b) is float is type(b)
-                ):
-                    return amount_a, amount_b
+        if type(gradient) is float and len(saved) == 1 and type(saved[0]) is float and inputs[0].requires_grad:
+            # one number, such as tanh(x): the general path below, without what is for arrays
+            rule = self.rules[0] if self.rules is not None else self.rule
+            amount = ieee(rule, nd, (gradient, node._data, saved[0]), node._params or {}) if rule is not None else None
+            if type(amount) is float:
+                return (amount,)
         wanted = [isinstance(x, Value) and x.requires_grad for x in inputs]
         xp = namespace_of([x for x in saved if x is not None])
         if isinstance(gradient, Value):
@@ -226,7 +212,7 @@ class Op:
     def _recorded(self, x: Any, saved: Any) -> Any:
         """An operand as a rule that records sees it: every array a Value."""
         if not isinstance(x, Value):
-            return _wrapped(saved)
+            return wrapped(saved)
         if x._data is not saved:
             raise ValueError(
                 f"{self.name}: the data of {x.name or 'an input'} was rebound after it was used, so the second "
@@ -235,7 +221,7 @@ class Op:
         return x
 
 
-def ieee(function: Callable[..., Any], xp: Any, arguments: list, settings: dict[str, Any]) -> Any:
+def ieee(function: Callable[..., Any], xp: Any, arguments: Sequence, settings: dict[str, Any]) -> Any:
     """`function(xp, *arguments)`; plain floats follow IEEE where Python's operators raise.
 
     1.0 / 0.0 is inf on every array but an error between Python floats. Trying costs nothing; the rare case runs again on
@@ -258,11 +244,6 @@ def _as_number(x: Any) -> Any:
     if callable(x):
         return lambda: _as_number(x())
     return float(x) if isinstance(x, nd.Array) else x
-
-
-def _wrapped(x: Any) -> Any:
-    """A constant array as a Value without a gradient; numbers and None need no wrapping."""
-    return x if type(x) in SCALARS or x is None else leaf(x, requires_grad=False)
 
 
 def record(cls: type[Value], op: Op, data: Any, inputs: tuple, saved: tuple, settings: dict[str, Any] | None) -> Value:
@@ -308,37 +289,6 @@ def fit(op: Op, xp: Any, amount: Any, like: Any) -> Any:
     return amount if plain(amount).dtype == like.dtype else xp.astype(amount, like.dtype)
 
 
-class Fused(Op):
-    """An op whose forward is its definition in primitives and whose rule was derived by hand."""
-
-    def __init__(self, body: Callable[..., Any]) -> None:
-        super().__init__(body)
-        self.kernels: dict[type, Callable[..., Any]] = {}
-
-    def kernel(self, *types: type) -> Callable[[F], F]:
-        """Decorates a forward for data of exactly these types: `function(*inputs, **settings)` on plain data."""
-
-        def decorate(function: F) -> F:
-            self.kernels.update(dict.fromkeys(types, function))
-            return function
-
-        return decorate
-
-    def composed(self, *args: Any, **keywords: Any) -> Any:
-        """The same call, with the primitives of the body recorded instead of one node."""
-        with composed():
-            return self(*args, **keywords)
-
-    def _expands(self) -> bool:
-        return is_composed() or (self.rule is None and self.rules is None)
-
-    def _compute(self, xp: Any, data: list, settings: dict[str, Any]) -> Any:
-        kernel = self.kernels.get(type(data[0]))
-        if kernel is None or is_composed():
-            return super()._compute(xp, data, settings)
-        return kernel(*data, **settings)
-
-
 def primitive(forward: Callable[..., Any]) -> Op:
     """Makes an op of `forward(xp, *inputs, **settings)`; give it rules with `.vjps(...)` or `@op.backward`.
 
@@ -352,102 +302,6 @@ def primitive(forward: Callable[..., Any]) -> Op:
     12.0
     """
     return Op(forward)
-
-
-def fused(body: Callable[..., Any] | None = None, *, register: bool = False) -> Any:
-    """Makes a fused op of its definition `body(xp, *inputs, **settings)`; `@op.backward` decorates the rule.
-
-    Called normally the op is one node with that rule; `op.composed(...)`, or anything inside `tg.composed()`, records the
-    body's primitives. Without a rule it always does. With `register=True` the op joins `tg.fused_ops`, the registry that
-    tests, checks and the gallery go through.
-
-    >>> import tinygrad_sm as tg
-    >>> @tg.fused
-    ... def swish(xp, x):
-    ...     return x / (1.0 + xp.exp(-x))
-    >>> @swish.backward
-    ... def _(xp, g, out, x):
-    ...     s = tg.sigmoid(x)
-    ...     return g * (s + out * (1.0 - s))
-    >>> round(tg.grad(swish(x := tg.Value(1.0)), x), 6)
-    0.927671
-    """
-
-    def decorate(function: Callable[..., Any]) -> Fused:
-        op = Fused(function)
-        if register:
-            register_fused(op)
-        return op
-
-    return decorate if body is None else decorate(body)
-
-
-_FUSED: dict[str, Fused] = {}
-fused_ops: Mapping[str, Fused] = MappingProxyType(_FUSED)
-
-
-def register_fused(*ops: Fused) -> None:
-    """Adds fused ops to `fused_ops`; the name must be free."""
-    for op in ops:
-        if _FUSED.setdefault(op.name, op) is not op:
-            raise ValueError(f"fused_ops has a {op.name} already; give yours another name")
-
-
-# --- the namespace of Values
-
-_OPS: dict[str, Op] = {}
-
-
-def register_ops(*ops: Op) -> None:
-    """Makes ops known to the namespace of Values, so that bodies and rules record them as `xp.<name>`."""
-    _OPS.update((op.name, op) for op in ops)
-
-
-# What has no derivative, or none but zero: computed on the data. Any other name that is no op is an error, since a silent
-# pass-through would lose the gradient. The second set gives arrays of floats, which stay among Values as constants.
-_MASKS = frozenset(
-    "equal not_equal less less_equal greater greater_equal logical_and logical_or logical_not logical_xor isnan isinf "
-    "isfinite all any argmax argmin argsort count_nonzero arange isdtype".split()
-)
-_CONSTANTS = frozenset("zeros_like ones_like full_like zeros ones full eye asarray floor ceil round trunc pi_like".split())
-_NAMES = frozenset("pi e inf nan newaxis float64 float32 int64 int32 bool".split())
-
-
-class ValueNamespace:
-    """The Array API namespace of Values over a library `base`: every name is an op, or is known to have no gradient."""
-
-    def __init__(self, base: Any) -> None:
-        self.base = base
-        self.__name__ = f"Values of {base.__name__}"
-
-    def __getattr__(self, name: str) -> Any:
-        found: Any
-        if name in _OPS:
-            found = _OPS[name]
-        elif name in _NAMES:
-            found = getattr(self.base, name)
-        elif name in _MASKS or name in _CONSTANTS:
-            function, wrap = getattr(self.base, name), name in _CONSTANTS
-
-            def found(*args: Any, **keywords: Any) -> Any:
-                result = function(*map(plain, args), **{k: plain(x) for k, x in keywords.items()})
-                return _wrapped(result) if wrap else result
-
-        else:
-            raise AttributeError(f"{name} is no op of tinygrad_sm: a rule or body that used it would lose its gradient")
-        setattr(self, name, found)
-        return found
-
-
-_VALUE_NAMESPACES: dict[Any, ValueNamespace] = {}
-
-
-def values_of(xp: Any) -> ValueNamespace:
-    """The namespace of Values whose data is of the library `xp`."""
-    try:
-        return _VALUE_NAMESPACES[xp]
-    except KeyError:
-        return _VALUE_NAMESPACES.setdefault(xp, ValueNamespace(xp))
 
 
 def is_integer(x: Any) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from heapq import heappop, heappush, heappushpop
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_sm import nd
+
 if TYPE_CHECKING:
     from tinygrad_sm.graph.value import Value
 
@@ -24,33 +26,67 @@ def sweep(output: Value, seed: Any) -> Iterator[tuple[Value, Any, tuple]]:
     sums: dict[int, Any] = {}
     ages: list[int] = []
     while True:
-        op = node.op
-        contributions = () if op is None else op.contributions(node, gradient)
-        hand, in_hand, age = None, None, 0
-        for value, amount in zip(node.inputs, contributions):  # noqa: B905 (strict costs 40 ns a node)
-            if amount is None:
-                continue
-            order = value._order
-            if order in sums:
-                sums[order] = sums[order] + amount
-            elif value is hand:
-                in_hand = in_hand + amount
-            elif hand is None:
-                hand, in_hand, age = value, amount, order
-            else:
-                if order < age:  # newer than the one in the hand
-                    hand, in_hand, age, value, amount, order = value, amount, order, hand, in_hand, age
-                waiting[order], sums[order] = value, amount
-                heappush(ages, order)
-        yield node, gradient, contributions
+        op, inputs, saved = node.op, node.inputs, node._saved
+        hand = None
+        age = 0
+        if len(saved) == 2 and type(gradient) is float and op.on_numbers is not None:  # type: ignore[union-attr]
+            # Two single numbers: most nodes of scalar programs. This is the general path below, unrolled.
+            left, right = inputs
+            a, b = saved
+            left_amount = right_amount = None
+            rule_a, rule_b = op.on_numbers  # type: ignore[union-attr,misc]
+            if left is not a and left.requires_grad:
+                left_amount = rule_a(nd, gradient, node._data, a, b)
+                order = left._order
+                if order in sums:
+                    sums[order] += left_amount
+                else:
+                    hand, in_hand, age = left, left_amount, order
+            if right is not b and right.requires_grad:
+                right_amount = rule_b(nd, gradient, node._data, a, b)
+                order = right._order
+                if order in sums:
+                    sums[order] += right_amount
+                elif hand is None:
+                    hand, in_hand, age = right, right_amount, order
+                elif right is hand:
+                    in_hand += right_amount
+                elif order < age:
+                    waiting[age], sums[age] = hand, in_hand
+                    heappush(ages, age)
+                    hand, in_hand, age = right, right_amount, order
+                else:
+                    waiting[order], sums[order] = right, right_amount
+                    heappush(ages, order)
+            yield node, gradient, (left_amount, right_amount)
+        elif op is None:
+            yield node, gradient, ()
+        else:
+            contributions = op.contributions(node, gradient)
+            for value, amount in zip(inputs, contributions):  # noqa: B905 (strict costs 40 ns a node)
+                if amount is None:
+                    continue
+                order = value._order
+                if order in sums:
+                    sums[order] = sums[order] + amount
+                elif value is hand:
+                    in_hand = in_hand + amount
+                elif hand is None:
+                    hand, in_hand, age = value, amount, order
+                else:
+                    if order < age:  # newer than the one in the hand
+                        hand, in_hand, age, value, amount, order = value, amount, order, hand, in_hand, age
+                    waiting[order], sums[order] = value, amount
+                    heappush(ages, order)
+            yield node, gradient, contributions
         if hand is None:
             if not ages:
                 return
             age = heappop(ages)
+            node, gradient = waiting.pop(age), sums.pop(age)
         elif not ages or age < ages[0]:
             node, gradient = hand, in_hand
-            continue
         else:
             waiting[age], sums[age] = hand, in_hand
             age = heappushpop(ages, age)
-        node, gradient = waiting.pop(age), sums.pop(age)
+            node, gradient = waiting.pop(age), sums.pop(age)

@@ -10,7 +10,7 @@ from operator import index
 from typing import Any
 
 from tinygrad_sm.nd import floats
-from tinygrad_sm.nd.dtypes import DType, bool_, decimal, float64, int64, of_scalar, promote
+from tinygrad_sm.nd.dtypes import COMPARISONS, DType, bool_, decimal, float64, int64, of_scalar, promote
 from tinygrad_sm.nd.indexing import resolve
 from tinygrad_sm.nd.printing import render
 from tinygrad_sm.nd.shapes import Shape, broadcast_shapes, flatten, gather, row_major, stretch
@@ -351,7 +351,7 @@ def unary(name: str, x: Any) -> Any:
 _TO_BOOL = {"isnan", "isinf", "isfinite", "logical_not"}
 _COMPARE = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
 _SCALAR = {name: guarded for name, (_, guarded) in floats.FUNCTIONS.items()}
-_SCALAR_PAIR = {name: guarded for name, (_, guarded) in floats.OPERATIONS.items()}
+SCALAR_PAIR = COMPARISONS | {name: guarded for name, (_, guarded) in floats.OPERATIONS.items()}
 
 
 def binary(name: str, x: Any, y: Any) -> Any:
@@ -401,8 +401,8 @@ def _result_type(name: str, a: DType, b: DType | None) -> DType:
 
 def _plain_binary(name: str, x: Any, y: Any) -> Any:
     """Two Python numbers."""
-    if type(x) is float and type(y) is float and name in _SCALAR_PAIR:
-        return _SCALAR_PAIR[name](x, y)
+    if type(x) is float and type(y) is float and name in SCALAR_PAIR:
+        return SCALAR_PAIR[name](x, y)
     dtypes = [of_scalar(v) for v in (x, y)]
     if None in dtypes:
         wrong = (x, y)[dtypes.index(None)]

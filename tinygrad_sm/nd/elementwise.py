@@ -7,7 +7,7 @@ from functools import partial
 from itertools import repeat
 from typing import Any
 
-from tinygrad_sm.nd.array import Array, asarray, binary, make, unary
+from tinygrad_sm.nd.array import SCALAR_PAIR, Array, asarray, binary, make, unary
 from tinygrad_sm.nd.dtypes import DType, bool_, of_scalar, promote
 from tinygrad_sm.nd.shapes import broadcast_shapes, stretch
 
@@ -17,7 +17,11 @@ def _one(name: str) -> Callable[[Any], Any]:
 
 
 def _two(name: str) -> Callable[[Any, Any], Any]:
+    plain = SCALAR_PAIR.get(name)
+
     def function(x: Any, y: Any, /) -> Any:
+        if plain is not None and type(x) is float and type(y) is float:
+            return plain(x, y)
         result = binary(name, _array(x), _array(y))
         if result is NotImplemented:
             wrong = x if not isinstance(x, Array) and of_scalar(x) is None else y
@@ -65,6 +69,8 @@ def where(condition: Any, x1: Any, x2: Any, /) -> Any:
     >>> nd.where(nd.asarray([True, False]), 1.0, 0.0)
     array([1.0, 0.0])
     """
+    if type(condition) is bool and type(x1) is float and type(x2) is float:
+        return x1 if condition else x2
     condition, x1, x2 = map(_array, (condition, x1, x2))
     if not isinstance(condition, Array):
         if not isinstance(x1, Array) and not isinstance(x2, Array):

@@ -17,7 +17,7 @@ ZERO, HALF, ONE, TWO, NAN = Decimal(0), Decimal("0.5"), Decimal(1), Decimal(2), 
 MINUS_HALF, MINUS_ONE = Decimal("-0.5"), Decimal(-1)
 
 GUARD = 10  # digits carried beyond those asked for: the longest series below round some thousand times, losing four
-FARTHEST = 100_000  # sin(10**n) takes n digits of pi; beyond this n the answer is NaN rather than minutes away
+FARTHEST = 100_000  # sin(10**n) takes n digits of pi, for this n seconds; beyond, the answer is NaN rather than late
 
 
 def _new_context(precision: int, traps: list[type] | None = None) -> Context:
@@ -150,21 +150,21 @@ class Exact:
         return self._round(_pi(self.digits + GUARD))
 
     def sum(self, terms: Iterable[Decimal]) -> Decimal:
-        """The exact sum of the terms, rounded once."""
+        """The sum of the terms, right to the last digit however much of it cancels."""
         terms = list(terms)
         trial = _new_context(4 * self.digits + 100)  # its own, for the flag that tells whether it rounded
         total = reduce(trial.add, terms, ZERO)
         return self._round(self._sum_downwards(terms) if trial.flags[Inexact] else total)
 
     def dot(self, left: Iterable[Decimal], right: Iterable[Decimal]) -> Decimal:
-        """The exact sum of the exact products of two equally long sequences, rounded once."""
+        """The sum of the exact products of two equally long sequences, likewise."""
         return self.sum(starmap(_UNROUNDED.multiply, zip(left, right, strict=True)))
 
     def _sum_downwards(self, terms: list[Decimal]) -> Decimal:
         """The exact sum of the largest terms, those that can still touch the result.
 
         Taken in falling order, each term added lies within the margin of the total so far, so that the total never
-        holds more digits than the margin and the longest term, however far apart the exponents are.
+        holds more digits than the margin and the longest term together, however far apart the exponents are.
         """
         unbounded = [term for term in terms if not term.is_finite()]
         if unbounded:
@@ -174,7 +174,7 @@ class Exact:
         for term in sorted(filter(None, terms), key=Decimal.adjusted, reverse=True):
             if total and total.adjusted() - term.adjusted() > margin:
                 break
-            total = _UNROUNDED.add(total, term)
+            total = _UNROUNDED.add(total, term) if total else term  # even a zero would be padded to the lower exponent
         return total
 
     def _wider(self) -> Exact:

@@ -1,7 +1,7 @@
 """The primitives, each forward beside its rules, and the operators and methods that they become on Value."""
 
 from tinygrad_sm.graph import Op, Value
-from tinygrad_sm.graph.op import register_ops
+from tinygrad_sm.graph.value_namespace import register_ops
 from tinygrad_sm.ops import creation, elementwise, gathering, linalg, operators, reductions, shapes
 
 _MODULES = (elementwise, reductions, shapes, linalg, gathering)
@@ -30,12 +30,13 @@ METHODS = {
 
 operators.install(
     arithmetic={
-        "add": ("+", elementwise.add),
-        "sub": ("-", elementwise.subtract),
-        "mul": ("*", elementwise.multiply),
-        "truediv": ("/", elementwise.divide),
+        "add": ("{} + {}", elementwise.add),
+        "sub": ("{} - {}", elementwise.subtract),
+        "mul": ("{} * {}", elementwise.multiply),
+        "truediv": ("{} / {}", elementwise.divide),
+        "pow": ("power({}, {})", elementwise.pow),
     },
-    binary={"pow": elementwise.pow, "matmul": linalg.matmul},
+    binary={"matmul": linalg.matmul},
     unary={"neg": elementwise.negative, "abs": elementwise.abs},
     methods=METHODS,
 )

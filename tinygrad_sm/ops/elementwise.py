@@ -62,19 +62,18 @@ def pow(xp, a, b):
     return xp.pow(a, b)
 
 
-@pow.backward
-def _(xp, g, out, a, b):
-    def base():
-        exponent = lifted(xp, b, a)
-        slope = exponent * xp.pow(a, exponent - 1.0)
-        return g * xp.where(xp.equal(exponent, 0.0), 0.0, slope)
+def _by_base(xp, g, out, a, b):
+    b = lifted(xp, b, a)
+    return g * xp.where(xp.equal(b, 0.0), 0.0, b * xp.pow(a, b - 1.0))
 
-    def exponent():
-        x = lifted(xp, a, b)
-        at_zero = xp.logical_and(xp.equal(x, 0.0), xp.greater_equal(lifted(xp, b, a), 0.0))
-        return g * out * xp.log(xp.where(at_zero, 1.0, x))
 
-    return base, exponent
+def _by_exponent(xp, g, out, a, b):
+    a, b = lifted(xp, a, b), lifted(xp, b, a)
+    at_zero = xp.logical_and(xp.equal(a, 0.0), xp.greater_equal(b, 0.0))
+    return g * out * xp.log(xp.where(at_zero, 1.0, a))
+
+
+pow.vjps(_by_base, _by_exponent)
 
 
 @primitive

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_sm.graph import Op, Value
+from tinygrad_sm.graph.op import EXACT_INTS
 from tinygrad_sm.graph.value import is_recording, next_order
+from tinygrad_sm.nd import floats
 
 _DIRECT = """
 def {name}(self, other):
@@ -20,7 +22,7 @@ def {name}(self, other):
         y = other._data
         tracked = self.requires_grad or other.requires_grad
     else:
-        if type(other) is int and type(x) is float and -MANTISSA <= other <= MANTISSA:
+        if type(other) is int and type(x) is float and -EXACT_INTS <= other <= EXACT_INTS:
             other = float(other)
         y = other
         tracked = self.requires_grad
@@ -43,24 +45,23 @@ def {name}(self, other):
     return NotImplemented
 """
 
-_MANTISSA = 2**53  # ints up to here are exact as floats; larger ones take the general path
-
 
 def _direct(name: str, symbol: str, op: Op, reflected: bool) -> Callable:
     """The operator method `name` for `op`. Nothing but operator names goes into the text."""
     a, b = ("other", "self") if reflected else ("self", "other")
     x, y = ("y", "x") if reflected else ("x", "y")
-    text = _DIRECT.format(name=name, expression=f"{x} {symbol} {y}", operands=f"{a}, {b}", saved=f"{x}, {y}")
+    text = _DIRECT.format(name=name, expression=symbol.format(x, y), operands=f"{a}, {b}", saved=f"{x}, {y}")
     scope = {
         "op": op,
+        "power": floats.power,
         "new": object.__new__,
         "is_recording": is_recording,
         "next_order": next_order,
         "can": _is_operand,
-        "MANTISSA": _MANTISSA,
+        "EXACT_INTS": EXACT_INTS,
     }
     exec(text, scope)
-    return scope[name]
+    return scope[name]  # type: ignore[return-value]
 
 
 def _is_operand(x: Any) -> bool:
@@ -90,6 +91,7 @@ def install(
 ) -> None:
     """Sets every operator (with its reflection) and every method on Value."""
     for name, (symbol, op) in arithmetic.items():
+        op.on_numbers = op.rules
         setattr(Value, f"__{name}__", _direct(f"__{name}__", symbol, op, reflected=False))
         setattr(Value, f"__r{name}__", _direct(f"__r{name}__", symbol, op, reflected=True))
     for name, op in binary.items():

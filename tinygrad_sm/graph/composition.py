@@ -1,0 +1,100 @@
+"""Fused ops: a definition in primitives, the body, and a rule derived by hand; and the switch between the two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import Any
+
+from tinygrad_sm.graph.op import F, Op
+
+_composed = ContextVar("tinygrad_sm_composed", default=False)
+is_composed = _composed.get
+
+
+@contextmanager
+def composed() -> Iterator[None]:
+    """Inside, fused ops record the primitives of their bodies instead of one node with a rule of its own.
+
+    >>> import tinygrad_sm as tg
+    >>> with tg.composed():
+    ...     tg.softmax(tg.Value([1.0, 2.0])).op.name
+    'divide'
+    """
+    token = _composed.set(True)
+    try:
+        yield
+    finally:
+        _composed.reset(token)
+
+
+class Fused(Op):
+    """An op whose forward is its definition in primitives and whose rule was derived by hand."""
+
+    def __init__(self, body: Callable[..., Any]) -> None:
+        super().__init__(body)
+        self.kernels: dict[type, Callable[..., Any]] = {}
+
+    def kernel(self, *types: type) -> Callable[[F], F]:
+        """Decorates a forward for data of exactly these types: `function(*inputs, **settings)` on plain data."""
+
+        def decorate(function: F) -> F:
+            self.kernels.update(dict.fromkeys(types, function))
+            return function
+
+        return decorate
+
+    def composed(self, *args: Any, **keywords: Any) -> Any:
+        """The same call, with the primitives of the body recorded instead of one node."""
+        with composed():
+            return self(*args, **keywords)
+
+    def _expands(self) -> bool:
+        return is_composed() or (self.rule is None and self.rules is None)
+
+    def _compute(self, xp: Any, data: Sequence, settings: dict[str, Any]) -> Any:
+        kernel = self.kernels.get(type(data[0]))
+        if kernel is None or is_composed():
+            return super()._compute(xp, data, settings)
+        return kernel(*data, **settings)
+
+
+def fused(body: Callable[..., Any] | None = None, *, register: bool = False) -> Any:
+    """Makes a fused op of its definition `body(xp, *inputs, **settings)`; `@op.backward` decorates the rule.
+
+    Called normally the op is one node with that rule; `op.composed(...)`, or anything inside `tg.composed()`, records the
+    body's primitives. Without a rule it always does. With `register=True` the op joins `tg.fused_ops`, the registry that
+    tests, checks and the gallery go through.
+
+    >>> import tinygrad_sm as tg
+    >>> @tg.fused
+    ... def swish(xp, x):
+    ...     return x / (1.0 + xp.exp(-x))
+    >>> @swish.backward
+    ... def _(xp, g, out, x):
+    ...     s = tg.sigmoid(x)
+    ...     return g * (s + out * (1.0 - s))
+    >>> round(tg.grad(swish(x := tg.Value(1.0)), x), 6)
+    0.927671
+    """
+
+    def decorate(function: Callable[..., Any]) -> Fused:
+        op = Fused(function)
+        if register:
+            register_fused(op)
+        return op
+
+    return decorate if body is None else decorate(body)
+
+
+_FUSED: dict[str, Fused] = {}
+fused_ops: Mapping[str, Fused] = MappingProxyType(_FUSED)
+
+
+def register_fused(*ops: Fused) -> None:
+    """Adds fused ops to `fused_ops`; the name must be free."""
+    for op in ops:
+        if _FUSED.setdefault(op.name, op) is not op:
+            raise ValueError(f"fused_ops has a {op.name} already; give yours another name")
