@@ -3,14 +3,17 @@
     from tinygrad_sm.micro import Value, Neuron, Layer, MLP
 
 The graph is built as micrograd builds it (a constant becomes a Value, a - b is a + b * -1, a / b is a * b**-1), so programs
-that walk it through `_prev` and `_op` see the same nodes. What differs is what micrograd gets wrong: repeated `backward()`
-adds up in the leaves only, deep graphs do not recurse, a layer refuses inputs of the wrong width.
+that walk it through `_prev` and `_op` see the same nodes. What differs on purpose: data and gradients are always floats,
+repeated `backward()` adds up in the leaves only, deep graphs do not recurse, arithmetic follows IEEE (1 / 0 is inf), a layer
+refuses inputs of the wrong width, and a result's data cannot be rebound.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 import tinygrad_sm as tg
@@ -19,7 +22,17 @@ _add, _multiply, _pow = tg.Value.__add__, tg.Value.__mul__, tg.Value.__pow__
 _SYMBOLS = {"add": "+", "multiply": "*", "relu": "ReLU"}
 
 
-class Value(tg.Value):
+def _number(x: Any) -> float:
+    """A Python float of any library's number."""
+    if not isinstance(x, (str, bytes, tg.Value)):  # float() would read the text, and lose the history
+        try:
+            return float(x)
+        except TypeError:
+            pass
+    raise TypeError(f"micro.Value: holds a single number, not {x!r}")
+
+
+class Value(tg.Value):  # without __slots__: such programs also hang things of their own on a Value, such as its momentum
     """A single number that records what is computed from it.
 
     >>> from tinygrad_sm.micro import Value
@@ -30,12 +43,14 @@ class Value(tg.Value):
     (Value(data=4.0, grad=1.0), Value(data=-4.0, grad=-4.0))
     """
 
-    __slots__ = ()
+    _exponent: float | None = None  # that of a power as it was written, for `_op`
 
     def __init__(self, data: Any, _children: tuple = (), _op: str = "", label: str = "") -> None:
         if _children:
             raise TypeError("micro.Value: give a result its history by computing it; for an op of your own see tg.primitive")
-        super().__init__(float(data), name=label or None)
+        super().__init__(_number(data), name=label or None)
+
+    data = property(attrgetter("_data"), lambda self, number: self._rebind(_number(number)), doc="The float.")
 
     @property
     def label(self) -> str:
@@ -54,18 +69,27 @@ class Value(tg.Value):
     def _op(self) -> str:
         if self.op is None:
             return ""
-        return f"**{_short(self.inputs[1])}" if self.op.name == "pow" else _SYMBOLS.get(self.op.name, self.op.name)
+        return _SYMBOLS.get(self.op.name, self.op.name) if self._exponent is None else f"**{self._exponent}"
+
+    def _backward(self) -> None:
+        """One step back, for programs that take the steps themselves."""
+        if self.op is not None:
+            for x, amount in zip(self.inputs, self.op.contributions(self, self.grad), strict=True):
+                if amount is not None:
+                    x.grad += amount
 
     def __add__(self, other: Any) -> Value:
-        return _add(self, other if type(other) is Value else Value(other))  # type: ignore[return-value]
+        return _add(self, other if isinstance(other, tg.Value) else Value(other))  # type: ignore[return-value]
 
     def __mul__(self, other: Any) -> Value:
-        return _multiply(self, other if type(other) is Value else Value(other))  # type: ignore[return-value]
+        return _multiply(self, other if isinstance(other, tg.Value) else Value(other))  # type: ignore[return-value]
 
     def __pow__(self, other: Any) -> Value:
         if not isinstance(other, (int, float)):
             raise TypeError(f"micro.Value: a power is a plain number, as in micrograd, not {other!r}")
-        return _pow(self, other)  # type: ignore[return-value]
+        power: Value = _pow(self, float(other))  # type: ignore[assignment]
+        power._exponent = other
+        return power
 
     def __neg__(self) -> Value:
         return self * -1
@@ -83,18 +107,37 @@ class Value(tg.Value):
         return self * other
 
     def __truediv__(self, other: Any) -> Value:
-        return self * (other**-1 if isinstance(other, Value) else tg.nd.pow(float(other), -1.0))
+        return self * (other**-1 if isinstance(other, tg.Value) else tg.nd.pow(_number(other), -1.0))
 
     def __rtruediv__(self, other: Any) -> Value:
         return other * self**-1
 
+    # For numpy a Value is one object, as is everything whose class it does not know: `array * value` is an array of Values.
+
+    def __array__(self, *args: Any, **keywords: Any) -> Any:
+        import numpy
+
+        array: Any = numpy.empty((), dtype=object)
+        array[()] = self
+        return array
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **keywords: Any) -> Any:  # type: ignore[override]
+        import numpy
+
+        return getattr(ufunc, method)(*(numpy.asarray(x).astype(object) for x in inputs), **keywords)
+
+    # a Value is an object like any other: never equal to a number, always true, and printed in full
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> bool:
+        return True
+
     def __repr__(self) -> str:
         return f"Value(data={self.data}, grad={self.grad})"
 
-
-def _short(power: float) -> float:
-    """2.0 as the 2 that was written."""
-    return int(power) if power == int(power) else power
+    __str__ = __repr__
 
 
 class Module:
@@ -154,13 +197,12 @@ class MLP(Module):
     """Layers of the sizes `nouts` on `nin` inputs, with relu between them and none behind the last."""
 
     def __init__(self, nin: int, nouts: Sequence[int]) -> None:
-        sizes = [nin, *nouts]
         last = len(nouts) - 1
-        self.layers = [Layer(a, b, nonlin=i != last) for i, (a, b) in enumerate(zip(sizes, nouts))]  # noqa: B905
+        self.layers = [Layer(a, b, nonlin=i != last) for i, (a, b) in enumerate(pairwise([nin, *nouts]))]
 
     def __call__(self, x: Any) -> Any:
         for layer in self.layers:
-            x = layer(x if isinstance(x, (list, tuple)) or not isinstance(x, Value) else [x])
+            x = layer([x] if isinstance(x, Value) else x)  # a layer of one neuron gives a single Value
         return x
 
     def parameters(self) -> list[Value]:

@@ -278,7 +278,7 @@ def test_dots_are_right_however_much_cancels(digits, data):
         ("1e1000000000 7 -99e999999998 -1e999999998", "7"),
         ("inf 1 1e-1000000000", "inf"),
         ("inf -inf 1 1e-1000000000", "nan"),
-        ("1e1000000000 -inf 1", "-inf"),
+        ("1 1e1000000000 -inf 1", "-inf"),
     ],
 )
 def test_sums_of_terms_far_apart(terms, want):

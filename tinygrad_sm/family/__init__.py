@@ -1,9 +1,9 @@
 """The softmax family: every member a definition in primitives and a rule derived by hand, one file per kin."""
 
 from tinygrad_sm.family.checks import LabelError
-from tinygrad_sm.family.cross_entropy import binary_cross_entropy, cross_entropy
-from tinygrad_sm.family.sigmoid import log_sigmoid, sigmoid, silu, softplus
-from tinygrad_sm.family.softmax import log_softmax, logsumexp, softmax
+from tinygrad_sm.family.cross_entropies import binary_cross_entropy, cross_entropy
+from tinygrad_sm.family.logistic import log_sigmoid, sigmoid, silu, softplus
+from tinygrad_sm.family.probabilities import log_softmax, logsumexp, softmax
 from tinygrad_sm.graph.composition import register_fused
 from tinygrad_sm.graph.value_namespace import register_ops
 from tinygrad_sm.ops import operators

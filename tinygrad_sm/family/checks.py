@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
-from tinygrad_sm import nd
 from tinygrad_sm.graph.namespaces import SCALARS, as_data, kind_of, namespace_of, shape
 from tinygrad_sm.graph.value import nested_lists
-from tinygrad_sm.nd.shapes import all_axes, flatten
+from tinygrad_sm.nd.shapes import Shape, all_axes, row_major
 
 REDUCTIONS = ("mean", "sum", "none", "batchmean")
 
@@ -15,18 +15,18 @@ REDUCTIONS = ("mean", "sum", "none", "batchmean")
 class LabelError(IndexError, ValueError):
     """A class index that names no class: `label`, its `position` among the targets, and the number of `classes`."""
 
-    def __init__(self, op: str, label: int, position: tuple[int, ...], classes: int) -> None:
+    def __init__(self, op: str, label: int, position: Shape, classes: int) -> None:
         where = f" at position {position[0] if len(position) == 1 else position}" if position else ""
         super().__init__(f"{op}: label {label}{where} is out of range for {classes} classes, 0 to {classes - 1}")
-        self.label, self.position, self.classes = label, position, classes
+        self.op, self.label, self.position, self.classes = op, label, position, classes
 
     def __reduce__(self) -> Any:
-        return IndexError, self.args
+        return LabelError, (self.op, self.label, self.position, self.classes)
 
 
 def logits(x: Any, name: str) -> Any:
     """Numbers as floats; bools are refused, since a mask was meant."""
-    if kind_of(x) == "bool":
+    if kind_of(x, namespace_of([x], name)) == "bool":
         raise TypeError(f"{name}: got booleans, which look like a mask; logits are numbers")
     return as_data(x, name)
 
@@ -44,53 +44,57 @@ def reduction(kind: str, name: str) -> None:
         raise ValueError(f"{name}: reduction is one of {', '.join(REDUCTIONS)}, not {kind!r}")
 
 
-def class_targets(targets: Any, sizes: tuple[int, ...], axis: int, name: str) -> None:
-    """Targets that fit logits of shape `sizes`: ints are class indices, floats of the same shape are probabilities."""
-    kind, given = kind_of(targets), shape(targets)
-    rows, classes = sizes[:axis] + sizes[axis + 1 :], sizes[axis]
-    if kind == "integral":
+def class_targets(xp: Any, targets: Any, sizes: Shape, axis: int, name: str) -> Any:
+    """Targets for logits of shape `sizes`: ints are class indices, floats of the same shape are probabilities."""
+    kind, given, classes = kind_of(targets, namespace_of([targets], name)), shape(targets), sizes[axis]
+    rows = sizes[:axis] + sizes[axis + 1 :]
+    if not classes:
+        raise ValueError(f"{name}: logits of shape {sizes} have no classes along axis {axis}")
+    if kind == "integral" or (given == rows and 0 in rows and kind != "bool"):  # an empty list does not say what it holds
         if given != rows:
             raise ValueError(
                 f"{name}: class indices of shape {given} for logits of shape {sizes}; there should be one for each row, "
-                f"shape {rows}" + (" (one-hot targets are probabilities: give floats)" if given == sizes else "")
+                f"so {_remedy(given, rows, sizes)}"
             )
-        _labels(targets, classes, name)
-    elif kind == "real floating" and given == sizes:
-        _not_negative(targets, name)
-    elif kind == "bool":
-        raise TypeError(f"{name}: targets are class indices (ints) or probabilities (floats), not bools")
-    else:
-        raise TypeError(
-            f"{name}: targets are class indices (ints of shape {rows}) or probabilities (floats of shape {sizes}), "
-            f"not {'floats' if kind == 'real floating' else kind} of shape {given}"
+        indices = xp.asarray(targets) if type(targets) is int else targets
+        _labels(xp, indices, classes, name)
+        return indices if kind == "integral" else xp.astype(indices, xp.int64)
+    if kind == "real floating" and given == sizes:
+        if bool(xp.any(targets < 0.0)):
+            raise ValueError(f"{name}: target probabilities are not negative, and some are")
+        return targets
+    what = {"bool": "bools", "real floating": f"floats of shape {given}"}.get(kind, f"{kind} of shape {given}")
+    meant = "; these look like class indices: convert them to ints" if kind == "real floating" and given == rows else ""
+    raise TypeError(
+        f"{name}: targets are class indices (ints of shape {rows}) or probabilities (floats of shape {sizes}), "
+        f"not {what}{meant}"
+    )
+
+
+def _remedy(given: Shape, rows: Shape, sizes: Shape) -> str:
+    if given == sizes:
+        return "for one-hot targets, which are probabilities, give floats"
+    return f"reshape them to {rows}" if prod(given) == prod(rows) else f"they need shape {rows}"
+
+
+def _labels(xp: Any, labels: Any, classes: int, name: str) -> None:
+    flat = nested_lists(xp.reshape(labels, (-1,)))
+    if flat and not (min(flat) >= 0 and max(flat) < classes):
+        place, label = next((i, v) for i, v in enumerate(flat) if not 0 <= v < classes)
+        sizes = shape(labels)
+        raise LabelError(
+            name, int(label), tuple(place // step % n for n, step in zip(sizes, row_major(sizes), strict=True)), classes
         )
 
 
-def _labels(labels: Any, classes: int, name: str) -> None:
-    flat, sizes = flatten(labels if type(labels) in SCALARS else nested_lists(labels))
-    if flat and not (min(flat) >= 0 and max(flat) < classes):
-        place, label = next((i, v) for i, v in enumerate(flat) if not 0 <= v < classes)
-        position = tuple(place // step % n for n, step in zip(sizes, nd.shapes.row_major(sizes), strict=True))
-        raise LabelError(name, label, position, classes)
-
-
-def _not_negative(probabilities: Any, name: str) -> None:
-    xp = namespace_of([probabilities])
-    if bool(xp.any(xp.less(probabilities, xp.zeros_like(probabilities)))):
-        raise ValueError(f"{name}: target probabilities are not negative, and some are")
-
-
-def as_floats(x: Any, name: str) -> Any:
-    """Targets as floats: yes and no may be given as bools or ints."""
-    if type(x) in SCALARS:
-        return float(x)
-    xp = namespace_of([x])
-    return xp.astype(x, xp.asarray(0.0).dtype) if kind_of(x, xp) == "bool" else as_data(x, name)
-
-
-def unit_interval(x: Any, name: str) -> None:
-    """Targets of a yes-or-no question: between 0 and 1."""
-    xp = namespace_of([x])
-    outside = xp.logical_or(xp.less(x, xp.zeros_like(x)), xp.greater(x, xp.ones_like(x)))
-    if bool(xp.any(outside) if type(outside) is not bool else outside):
+def answers(xp: Any, targets: Any, logits: Any, name: str) -> Any:
+    """Targets of yes-or-no questions: between 0 and 1, in the shape of the logits; yes and no may be bools or ints."""
+    if shape(targets) != shape(logits):
+        raise ValueError(f"{name}: targets of shape {shape(targets)} for logits of shape {shape(logits)}")
+    if type(targets) in SCALARS:
+        targets = float(targets)
+    elif kind_of(targets, xp) != "real floating":
+        targets = xp.astype(targets, logits.dtype)
+    if bool(xp.any((targets < 0.0) | (targets > 1.0))):
         raise ValueError(f"{name}: targets are between 0 and 1, and some are not")
+    return targets

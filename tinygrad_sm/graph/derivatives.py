@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from math import prod
 from typing import Any
 
 from tinygrad_sm.graph.namespaces import as_data, filled_like, namespace_of
 from tinygrad_sm.graph.traversal import sweep
-from tinygrad_sm.graph.value import Value, leaf, plain, seed_for, seed_like
+from tinygrad_sm.graph.value import Value, leaf, plain, recording, seed_for, seed_like
 
 Function = Callable[..., Any]
 
 
-def grad(output: Any, inputs: Value | Sequence[Value], *, grad_output: Any = None, create_graph: bool = False) -> Any:
+def grad(output: Any, inputs: Value | Iterable[Value], *, grad_output: Any = None, create_graph: bool = False) -> Any:
     """The gradient of `output` with respect to `inputs`: one for one Value, a list for a sequence.
 
     `grad_output` (shape of `output`) is what flows in; without it `output` must have one element. Gradients are plain data
@@ -27,15 +27,16 @@ def grad(output: Any, inputs: Value | Sequence[Value], *, grad_output: Any = Non
     >>> tg.grad(g, x)
     12.0
     """
-    one = isinstance(inputs, Value)
-    wanted = [inputs] if isinstance(inputs, Value) else list(inputs)
+    one = isinstance(inputs, Value) or not isinstance(inputs, Iterable)
+    wanted = [inputs] if one else list(inputs)
     for x in wanted:
         if not isinstance(x, Value):
             raise TypeError(f"grad: differentiates with respect to Values, and got {x!r}")
     seed = seed_for(output, grad_output if create_graph else plain(grad_output), "grad")
     if create_graph and not isinstance(seed, Value):
         seed = leaf(seed, requires_grad=False)
-    found = _reached(output, seed, wanted)
+    with recording(create_graph):
+        found = _reached(output, seed, wanted)
     gradients = [found[x._order] if x._order in found else _zero(x, create_graph) for x in wanted]
     return gradients[0] if one else gradients
 
@@ -67,7 +68,8 @@ def _start(x: Any, name: str) -> Value:
 
 def _output(f: Function, *points: Value) -> Value:
     """f's result as a Value, also where it does not depend on its argument."""
-    y = f(*points)
+    with recording(True):  # also within no_grad
+        y = f(*points)
     return y if isinstance(y, Value) else leaf(as_data(y, "the function's result"), requires_grad=False)
 
 
@@ -114,7 +116,7 @@ def jvp(f: Function, x: Any, v: Any) -> tuple[Any, Any]:
     point = _start(x, "jvp")
     y = _output(f, point)
     v = seed_like(point._data, plain(v), "jvp")
-    inflow = leaf(filled_like(y._data, 0.0))
+    inflow = leaf(filled_like(y._data, 1.0))  # anything but 0, which is nan at a pole
     outflow = grad(y, point, grad_output=inflow, create_graph=True)
     return y._data, grad(outflow, inflow, grad_output=v)
 
@@ -136,8 +138,8 @@ def hessian(f: Function, x: Any) -> Any:
 
     >>> import tinygrad_sm as tg
     >>> tg.hessian(lambda x: x[0] * x[0] * x[1], [3.0, 5.0])
-    array([[10.0, 6.0],
-           [6.0, 0.0]])
+    array([[10.0,  6.0],
+           [ 6.0,  0.0]])
     """
     point = _start(x, "hessian")
     return _rows(grad(_output(f, point), point, create_graph=True), point)
@@ -154,7 +156,10 @@ def _rows(y: Value, point: Value) -> Any:
     rows = [grad(y, point, grad_output=seed) for seed in seeds]
     if not rows:
         return xp.reshape(xp.zeros_like(y._data), y.shape + point.shape)
-    rows = [xp.asarray(row) for row in rows] if type(point._data) is float else rows
+    if type(point._data) is float:
+        rows = [xp.asarray(row) for row in rows]
+    else:
+        xp = namespace_of([point._data])  # that of a constant y may be another
     return xp.reshape(xp.stack(rows), y.shape + point.shape)
 
 

@@ -26,6 +26,8 @@ def namespace_of(operands: Iterable[Any], name: str = "this op") -> Any:
         if kind in SCALARS:
             continue
         xp = _NAMESPACES.get(kind) or _discover(x, name)
+        if xp is None:  # a number of another class
+            continue
         if found is not None and xp is not found:
             raise TypeError(f"{name}: arrays of two libraries, {found.__name__} and {xp.__name__}; convert one of them first")
         found = xp
@@ -41,14 +43,10 @@ def _discover(x: Any, name: str) -> Any:
     elif hasattr(kind, "__array_namespace__"):
         xp = x.__array_namespace__()
     else:
-        raise TypeError(f"{name}: needs numbers, lists, arrays or Values, not {_shown(x)}")
+        _refuse_oddities(x, name)
+        return None
     _NAMESPACES[kind] = xp
     return xp
-
-
-def _shown(x: Any) -> str:
-    text = repr(x)
-    return f"{text if len(text) <= 60 else text[:57] + '...'} (a {type(x).__name__})"
 
 
 def is_array(x: Any) -> bool:
@@ -66,14 +64,29 @@ def as_operand(x: Any, xp: Any, name: str) -> Any:
     if type(x) in SCALARS or type(x) in _NAMESPACES:
         return x
     if isinstance(x, (list, tuple)):
-        try:
-            return nd.asarray(x) if xp is nd else xp.asarray(x)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{name}: {error}") from None
-    if x is None:
-        return None
+        return from_lists(x, xp, name)
     _refuse_oddities(x, name)
-    return _number(x)
+    number = _number(x)
+    return number if xp is nd or is_array(x) else float(number)
+
+
+def from_lists(nested: Any, xp: Any, name: str) -> Any:
+    """An array of nested lists of numbers. Values in them are refused: they would lose their history."""
+    from tinygrad_sm.graph.value import Value  # it imports this module
+
+    if any(issubclass(kind, Value) for kind in _element_types(nested)):
+        raise TypeError(f"{name}: a list of Values; use tg.stack(...) to join them with their history")
+    try:
+        return xp.asarray(nested)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from None
+
+
+def _element_types(nested: Any) -> set[type]:
+    types = {*map(type, nested)}
+    if types & {list, tuple}:
+        types.update(*(_element_types(part) for part in nested if isinstance(part, (list, tuple))))
+    return types
 
 
 def as_data(x: Any, name: str = "Value") -> Any:
@@ -86,7 +99,7 @@ def as_data(x: Any, name: str = "Value") -> Any:
     if isinstance(x, bool):
         raise TypeError(f"{name}: {x} is a truth value and no number to differentiate; write {float(x)} if you mean it")
     if isinstance(x, (list, tuple)):
-        x = nd.asarray(x)
+        x = from_lists(x, nd, name)
     if not is_array(x):
         _refuse_oddities(x, name)
         x = _number(x)
@@ -97,8 +110,8 @@ def as_data(x: Any, name: str = "Value") -> Any:
         raise TypeError(f"{name}: an array of bools is a mask and not numbers to differentiate; convert it to floats first")
     if kind == "integral":
         return nd.astype(x, nd.float64) if xp is nd else xp.astype(x, xp.asarray(0.0).dtype)
-    if kind == "complex floating":
-        raise TypeError(f"{name}: complex numbers are not supported, and got an array of {x.dtype}")
+    if kind != "real floating":
+        raise TypeError(f"{name}: needs real numbers, and got an array of {x.dtype}")
     return x
 
 
@@ -106,7 +119,7 @@ def _number(x: Any) -> Any:
     """Numbers of other classes: a Decimal becomes a 0-d exact array, a fraction a float."""
     if isinstance(x, Decimal):
         return nd.exact(x)
-    return x if is_array(x) else float(x)
+    return x if is_array(x) else nd.float64.lift(x)
 
 
 def _refuse_oddities(x: Any, name: str) -> None:
@@ -114,7 +127,9 @@ def _refuse_oddities(x: Any, name: str) -> None:
         return
     if isinstance(x, complex):
         raise TypeError(f"{name}: complex numbers are not supported, and got {x}")
-    raise TypeError(f"{name}: needs a number, a list or an array of numbers, not {_shown(x)}")
+    text = repr(x)
+    shown = text if len(text) <= 60 else text[:57] + "..."
+    raise TypeError(f"{name}: needs a number, a list or an array of numbers, not {shown} (of type {type(x).__name__})")
 
 
 def kind_of(x: Any, xp: Any = None) -> str:

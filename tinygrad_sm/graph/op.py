@@ -7,10 +7,11 @@ records a graph, and that is what second derivatives are made of.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain, repeat
 from typing import Any, TypeVar
 
 from tinygrad_sm import nd
-from tinygrad_sm.graph.namespaces import SCALARS, as_operand, filled_like, kind_of, namespace_of, shape
+from tinygrad_sm.graph.namespaces import SCALARS, as_operand, filled_like, is_array, kind_of, namespace_of, shape
 from tinygrad_sm.graph.value import Value, is_recording, leaf, next_order, plain
 from tinygrad_sm.graph.value_namespace import values_of, wrapped
 
@@ -61,6 +62,8 @@ class Op:
 
     def vjps(self, *rules: Rule) -> None:
         """One rule an operand, `rule(xp, g, out, *inputs, **settings)`; only those of operands that want a gradient run."""
+        if self.variadic or len(rules) != len(self.input_names):
+            raise TypeError(f"{self.name}: {len(rules)} rules for the inputs of {self._takes()}; one each, or use .backward")
         self.rules = rules
 
     def backward(self, rule: F) -> F:
@@ -87,7 +90,7 @@ class Op:
         data, cls, tracked, numbers = [], None, False, True
         for x in inputs:
             if isinstance(x, Value):
-                cls, tracked, x = cls or type(x), tracked or x.requires_grad, x._data  # noqa: PLW2901
+                cls, tracked, x = cls or type(x), tracked or x.requires_grad, x._data
             numbers = numbers and type(x) is float
             data.append(x)
         xp = nd
@@ -117,7 +120,7 @@ class Op:
         if len(extra) > len(self.setting_names):
             raise TypeError(f"{self.name}: {len(args)} arguments are too many; it takes {self._takes()}")
         settings = {**self._settings, **dict(zip(self.setting_names, extra))}  # noqa: B905 (fewer is fine)
-        optional = [*self._defaults]
+        optional, named = [*self._defaults], {}
         for key, x in keywords.items():
             if key in self.setting_names:
                 if key in self.setting_names[: len(extra)]:
@@ -127,12 +130,13 @@ class Op:
                 place = self.input_names.index(key)
                 if place >= self._required:
                     optional[place - self._required] = x
-                elif place == len(inputs):
-                    inputs.append(x)
+                elif place >= len(inputs):
+                    named[place] = x
                 else:
-                    raise TypeError(f"{self.name}: {key} was given twice, or out of order")
+                    raise TypeError(f"{self.name}: {key} was given twice")
             else:
                 raise TypeError(f"{self.name}: has no {key}; it takes {self._takes()}")
+        inputs += [named[place] for place in sorted(named)]
         if len(inputs) < self._required:
             raise TypeError(f"{self.name}: needs {self._takes()}, and got {len(inputs)} input(s)")
         for key, x in settings.items():
@@ -143,13 +147,15 @@ class Op:
         return inputs, settings
 
     def _takes(self) -> str:
-        inputs = f"*{self.input_names or 'arrays'}" if self.variadic else ", ".join(self.input_names)
-        return f"({inputs}{'; ' if self.setting_names else ''}{', '.join(self.setting_names)})"
+        inputs = ["a list of arrays"] if self.variadic else self.input_names[: self._required]
+        optional = [f"{name}=" for name in self.input_names[self._required :]]
+        return f"({', '.join((*inputs, *self.setting_names, *optional))})"
 
     def _operands(self, data: list) -> tuple[Any, list]:
         """The library of the operands, and the operands as it takes them: lists become its arrays."""
         xp = namespace_of([x for x in data if x is not None and not isinstance(x, (list, tuple))], self.name)
-        data = [as_operand(x, xp, self.name) for x in data]
+        optional = range(self._required, len(self.input_names))
+        data = [x if x is None and i in optional else as_operand(x, xp, self.name) for i, x in enumerate(data)]
         if xp is nd and int in map(type, data) and all(type(x) in SCALARS for x in data):
             data = [nd.float64.lift(x) if type(x) is int and abs(x) > EXACT_INTS else x for x in data]
         return xp, data
@@ -165,7 +171,8 @@ class Op:
             if str(error).startswith(self.name):
                 raise
             shapes = " and ".join(str(shape(x)) for x in data if x is not None)
-            kind = next(k for k in (IndexError, ValueError, TypeError) if isinstance(error, k))
+            kinds = [kind for kind in (IndexError, ValueError, TypeError) if isinstance(error, kind)]
+            kind = nd.AxisError if len(kinds) > 1 else kinds[0]  # numpy's own is both, too
             raise kind(f"{self.name}: {error} (inputs of shape {shapes})") from error
 
     # --- going back through it
@@ -186,28 +193,37 @@ class Op:
             arguments = [gradient, node, *(self._recorded(x, d) for x, d in zip(inputs, saved, strict=True))]
         else:
             arguments = [gradient, node._data, *saved]
-        return tuple(
-            fit(self, xp, amount, d) if want else None
-            for amount, d, want in zip(self._amounts(xp, arguments, node._params or {}, wanted), saved, wanted, strict=True)
-        )
+        amounts = self._amounts(xp, arguments, node._params or {}, wanted)
+        if isinstance(gradient, Value):
+            amounts = [self._as_value(amount) if want else None for amount, want in zip(amounts, wanted, strict=True)]
+        return tuple(fit(self, xp, amount, d) if want else None for amount, d, want in zip(amounts, saved, wanted, strict=True))
 
-    def _amounts(self, xp: Any, arguments: list, settings: dict[str, Any], wanted: list[bool]) -> list:
+    def _amounts(self, xp: Any, arguments: list, settings: dict[str, Any], wanted: list[bool]) -> Sequence:
         """The gradient of each operand as the rules give it."""
         if self.rules is not None:
-            return [
-                ieee(rule, xp, arguments, settings) if want else None for rule, want in zip(self.rules, wanted, strict=True)
-            ]
-        if self.rule is None:
+            rules = zip(self.rules, wanted)  # noqa: B905 (there are more rules where optional inputs were not given)
+            amounts = tuple([ieee(rule, xp, arguments, settings) if want else None for rule, want in rules])
+        elif self.rule is None:
             raise TypeError(f"{self.name} has no rule: add one with @{self.name}.backward or {self.name}.vjps(...)")
-        amounts = ieee(self.rule, xp, arguments, settings)
-        if not isinstance(amounts, tuple):
-            amounts = (amounts,)
-        if len(amounts) != len(wanted):
-            if len(amounts) > len(wanted) and not self.variadic and len(amounts) <= len(self.input_names):
-                amounts = amounts[: len(wanted)]  # optional inputs that were not given
-            else:
-                raise TypeError(f"the rule of {self.name} returned {len(amounts)} gradients for {len(wanted)} inputs")
-        return [amount() if want and callable(amount) else amount for amount, want in zip(amounts, wanted, strict=True)]
+        else:
+            amounts = ieee(lambda *a, **s: _called(self.rule(*a, **s), wanted), xp, arguments, settings)
+            if len(wanted) < len(amounts) <= len(self.input_names):
+                amounts = amounts[: len(wanted)]
+        if len(amounts) != len(wanted) or (len(wanted) == 1 and amounts[0] is None):
+            returned = "None" if amounts[0] is None else f"{len(amounts)} gradients"
+            raise TypeError(f"the rule of {self.name} returned {returned} for {len(wanted)} input(s)")
+        return amounts
+
+    def _as_value(self, amount: Any) -> Any:
+        """What a rule that records gave; plain data would lose its derivative, and only a zero has none."""
+        if amount is None or isinstance(amount, Value):
+            return amount
+        if type(amount) in SCALARS and not amount:
+            return leaf(0.0, requires_grad=False)
+        raise TypeError(
+            f"the rule of {self.name} returned plain data, {amount!r}, while its own derivative was recorded; "
+            "compute it with xp and operators only"
+        )
 
     def _recorded(self, x: Any, saved: Any) -> Any:
         """An operand as a rule that records sees it: every array a Value."""
@@ -241,9 +257,13 @@ def _as_0d(x: Any) -> Any:
 
 
 def _as_number(x: Any) -> Any:
-    if callable(x):
-        return lambda: _as_number(x())
     return float(x) if isinstance(x, nd.Array) else x
+
+
+def _called(amounts: Any, wanted: list[bool]) -> tuple:
+    """The entries of a rule's answer, those that are functions called where they are wanted."""
+    entries = amounts if isinstance(amounts, tuple) else (amounts,)
+    return tuple(x() if want and callable(x) else x for x, want in zip(entries, chain(wanted, repeat(False))))  # noqa: B905
 
 
 def record(cls: type[Value], op: Op, data: Any, inputs: tuple, saved: tuple, settings: dict[str, Any] | None) -> Value:
@@ -275,8 +295,9 @@ def fit(op: Op, xp: Any, amount: Any, like: Any) -> Any:
         if shape(like) != ():
             raise ValueError(f"the rule of {op.name} returned a number for an input of shape {shape(like)}")
         return filled_like(like, amount) if data is amount else xp.as_array(amount, like=like)
-    if type(data) is complex:
-        raise ValueError(f"the rule of {op.name} returned the complex number {data}; use xp.pow for powers")
+    if not is_array(data) or kind_of(data) not in ("real floating", "integral"):
+        raise TypeError(f"the rule of {op.name} returned {data!r}; a gradient is real numbers (use xp.pow for powers)")
+    namespace_of((data, like), f"the rule of {op.name}")
     given, wanted = shape(data), shape(like)
     if given != wanted:
         lead = len(given) - len(wanted)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from itertools import count
+from numbers import Number
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_sm.graph.namespaces import SCALARS, as_data, filled_like, is_array, namespace_of, shape
+from tinygrad_sm.graph.namespaces import as_data, filled_like, from_lists, is_array, namespace_of, shape
 from tinygrad_sm.graph.traversal import sweep
 
 if TYPE_CHECKING:
@@ -25,7 +26,16 @@ is_recording = _recording.get
 
 
 @contextmanager
-def no_grad() -> Iterator[None]:
+def recording(on: bool) -> Iterator[None]:
+    """Inside, ops on Values are recorded, or not."""
+    token = _recording.set(on)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+def no_grad() -> AbstractContextManager[None]:
     """Inside, nothing is recorded: ops on Values give Values without a history.
 
     >>> import tinygrad_sm as tg
@@ -35,11 +45,7 @@ def no_grad() -> Iterator[None]:
     >>> y.requires_grad
     False
     """
-    token = _recording.set(False)
-    try:
-        yield
-    finally:
-        _recording.reset(token)
+    return recording(False)
 
 
 class Value:
@@ -85,8 +91,6 @@ class Value:
     def __init__(self, data: Any, *, name: str | None = None, requires_grad: bool = True) -> None:
         if isinstance(data, Value):
             raise TypeError("Value: this is a Value already; use v.detach() for its data without its history")
-        if isinstance(data, (list, tuple)) and any(isinstance(part, Value) for part in data):
-            raise TypeError("Value: a list of Values; use tg.stack(...) to join them with their history")
         self._data = as_data(data)
         self._grad = self.op = self._params = None
         self.inputs = self._saved = ()
@@ -206,6 +210,9 @@ class Value:
             raise TypeError("iteration over a Value that is a single number")
         return (self[i] for i in range(self.shape[0]))
 
+    def __array__(self, *args: Any, **keywords: Any) -> Any:
+        raise TypeError("numpy functions would lose the history of a Value: use the op of tinygrad_sm, or v.data for the array")
+
     def __contains__(self, item: Any) -> bool:
         raise TypeError("`in` compares with ==, which between Values is identity; use tg.equal")
 
@@ -224,7 +231,7 @@ class Value:
         return self._data >= plain(other)
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, (int, float, list, tuple)) or is_array(other):
+        if isinstance(other, (Number, list, tuple)) or is_array(other):
             raise TypeError("a Value is equal to itself only; tg.equal(v, x) compares the numbers, v is w the identity")
         return self is other
 
@@ -255,18 +262,19 @@ class Value:
         return format(self.item() if spec else str(self), spec)
 
     def __copy__(self) -> Value:
-        return self.__deepcopy__({})
+        self._must_be_leaf("copied")
+        return leaf(self._data, type(self), self.requires_grad, self.name, self._grad)
 
     def __deepcopy__(self, memo: dict) -> Value:
-        self._must_be_leaf("copied")
-        twin = leaf(self._data, type(self), self.requires_grad, self.name)
-        twin._grad = self._grad
-        memo[id(self)] = twin
+        from copy import deepcopy  # whoever calls has it
+
+        memo[id(self)] = twin = self.__copy__()
+        twin._data, twin._grad = deepcopy((self._data, self._grad), memo)
         return twin
 
     def __reduce__(self) -> Any:
         self._must_be_leaf("pickled")
-        return leaf, (self._data, type(self), self.requires_grad, self.name)
+        return leaf, (self._data, type(self), self.requires_grad, self.name, self._grad)
 
     def _must_be_leaf(self, what: str) -> None:
         if self.op is not None:
@@ -364,11 +372,11 @@ def nested_lists(data: Any, flat: bool = False) -> Any:
     return nested
 
 
-def leaf(data: Any, cls: type[Value] = Value, requires_grad: bool = True, name: str | None = None) -> Any:
+def leaf(data: Any, cls: type[Value] = Value, requires_grad: bool = True, name: str | None = None, gradient: Any = None) -> Any:
     """A leaf around `data` as it is: also ints and bools, which stand for themselves in a recorded body or rule."""
     value = object.__new__(cls)
-    value._data = data
-    value._grad = value.op = value._params = None
+    value._data, value._grad = data, gradient
+    value.op = value._params = None
     value.inputs = value._saved = ()
     value._order = next_order()
     value.name, value.requires_grad = name, requires_grad
@@ -407,18 +415,16 @@ def seed_for(output: Any, gradient: Any, name: str) -> Any:
 
 def seed_like(data: Any, gradient: Any, name: str) -> Any:
     """`gradient` (a number stands for itself everywhere) in the shape, type and library of `data`; a Value stays one."""
-    given = plain(gradient)
-    if type(data) is float:
-        if shape(given if not isinstance(given, (list, tuple)) else as_data(given)) != ():
-            raise ValueError(f"{name}: a gradient of shape {shape(given)} for a single number")
-        return gradient if isinstance(gradient, Value) else float(as_data(given, name))
-    if type(given) in SCALARS:
-        return filled_like(data, float(given))
     xp = namespace_of([data])
-    given = xp.asarray(given) if isinstance(given, (list, tuple)) else as_data(given, name)
+    given = plain(gradient)
+    given = as_data(from_lists(given, xp, name) if isinstance(given, (list, tuple)) else given, name)
     namespace_of([data, given], name)
+    if type(given) is float and not isinstance(gradient, Value):
+        return filled_like(data, given)
     if shape(given) != shape(data):
         raise ValueError(f"{name}: a gradient of shape {shape(given)} for shape {shape(data)}")
     if isinstance(gradient, Value):
         return gradient
+    if type(data) is float:
+        return float(given)
     return given if given.dtype == data.dtype else xp.astype(given, data.dtype)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Iterator
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal, localcontext
 from itertools import repeat
 from math import prod
-from operator import index
+from operator import attrgetter, index
 from typing import Any
 
 from tinygrad_sm.nd import floats
-from tinygrad_sm.nd.dtypes import COMPARISONS, DType, bool_, decimal, float64, int64, of_scalar, promote
+from tinygrad_sm.nd.dtypes import COMPARISONS, DType, beside, bool_, decimal, float64, int64, of_scalar, promote
 from tinygrad_sm.nd.indexing import resolve
 from tinygrad_sm.nd.printing import render
 from tinygrad_sm.nd.shapes import Shape, broadcast_shapes, flatten, gather, row_major, stretch
@@ -76,11 +76,11 @@ class Array:
         """The elements as nested lists of Python numbers; a plain number for a 0-d array."""
         if not self.shape:
             return self._flat[0]
-        nested: list = self._flat
-        for n in reversed(self.shape[1:]):
-            rows = len(nested) // n if n else prod(self.shape[: self.shape.index(0)])
-            nested = [nested[i * n : (i + 1) * n] for i in range(rows)]
-        return list(nested)
+        nested = [*self._flat]
+        for axis in range(len(self.shape) - 1, 0, -1):
+            n = self.shape[axis]
+            nested = [nested[i * n : (i + 1) * n] for i in range(prod(self.shape[:axis]))]
+        return nested
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         from tinygrad_sm import nd  # the package gathers what is above this module
@@ -90,6 +90,8 @@ class Array:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         import numpy as np  # asked for by numpy itself
 
+        if copy is False:
+            raise ValueError("arrays of tinygrad_sm share no memory with numpy; leave out copy=False")
         kinds = {bool_: "bool", int64: "int64", float64: "float64"}
         return np.asarray(self.tolist(), dtype=dtype or kinds.get(self.dtype, object)).reshape(self.shape)
 
@@ -200,7 +202,12 @@ class Array:
         return binary("pow", other, self)
 
     def __matmul__(self, other: Any) -> Any:
-        return matmul(self, other) if isinstance(other, Array) else NotImplemented
+        other = _plain("matmul", other)
+        return NotImplemented if other is None else matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        other = _plain("matmul", other)
+        return NotImplemented if other is None else matmul(other, self)
 
     def __neg__(self) -> Array:
         return unary("negative", self)
@@ -264,6 +271,19 @@ class Decimals(Array):
     def __repr__(self) -> str:
         return render(self._flat, self.shape, "decimals(", f", digits={self.digits}" + self._suffix())
 
+    # Python rounds decimals to the digits, and as the context, of the thread; here it is lent one with room for all.
+
+    def __format__(self, spec: str) -> str:
+        with localcontext(_ROOMY):
+            return super().__format__(spec)
+
+    def __round__(self, digits: int | None = None) -> Any:
+        with localcontext(_ROOMY):
+            return super().__round__(digits)
+
+
+_ROOMY = Context(MAX_PREC, ROUND_HALF_EVEN, MIN_EMIN, MAX_EMAX, capitals=1, clamp=0, flags=[], traps=[])
+
 
 def make(flat: list, shape: Shape, dtype: DType) -> Array:
     """An array from its parts, unchecked."""
@@ -293,26 +313,38 @@ def asarray(x: Any, /, *, dtype: DType | None = None, copy: bool | None = None) 
     >>> nd.asarray([[1, 2], [3, 4]]).shape
     (2, 2)
     """
-    if not isinstance(x, Array):
-        flat, shape = flatten(x)
-        found = {of_scalar(v) for v in flat}
-        if None in found:
-            wrong = next(v for v in flat if of_scalar(v) is None)
-            raise TypeError(f"an array holds numbers, not {wrong!r} ({type(wrong).__name__})")
-        own = max(found, key=lambda t: t.rank, default=float64)  # type: ignore[union-attr]
-        assert own is not None
-        if own.rank == 3 and dtype is None:
-            dtype = decimal(max(50, *(len(v.as_tuple().digits) for v in flat if isinstance(v, Decimal))))
-        target = dtype or own
-        if {type(v) for v in flat} != {_PYTHON[target.rank]} or target.rank == 3:
-            flat = [target.lift(v) for v in flat]
-        return make(flat, shape, target)
-    if dtype is None or dtype is x.dtype:
-        return x
-    return make([*map(dtype.lift, x._flat)], x.shape, dtype)
+    if not (dtype is None or isinstance(dtype, DType)):
+        raise TypeError(f"a dtype is one of nd.bool, nd.int64, nd.float64 and nd.decimal(digits), not {dtype!r}")
+    if isinstance(x, Array):
+        return x if dtype is None else make(_as(x, dtype), x.shape, dtype)
+    flat, shape = flatten(x)
+    kinds = {*map(type, flat)}
+    own = _TYPES.get(kinds.pop()) if len(kinds) == 1 else None  # None: several types, or none, or unusual ones
+    highest = own or _highest(x, flat)
+    if dtype or not own:
+        flat = [*map((dtype or highest).lift, flat)]
+    return make(flat, shape, dtype or highest)
 
 
-_PYTHON = (bool, int, float, Decimal)
+_TYPES = {bool: bool_, int: int64, float: float64}
+
+
+def _highest(x: Any, flat: list) -> DType:
+    """The element type that holds all the numbers `flat`, which were found in `x`."""
+    found = [of_scalar(v) for v in flat]
+    if None in found:
+        wrong = flat[found.index(None)]
+        raise TypeError(f"an array holds numbers, not {wrong!r} ({type(wrong).__name__})")
+    if decimal() in found:
+        return decimal(_digits(x) or max(50, *(len(v.as_tuple().digits) for v in flat if isinstance(v, Decimal))))
+    kind = str(getattr(x, "dtype", "")).rpartition(".")[2]  # all that an empty array of another library can tell
+    empty = bool_ if kind == "bool" else int64 if kind.startswith(("int", "uint")) else float64
+    return max(found, key=attrgetter("rank"), default=empty)  # type: ignore[arg-type]
+
+
+def _digits(x: Any) -> int:
+    """The most digits of the arrays of decimals in nested lists; 0 where there are none."""
+    return x.digits if isinstance(x, Decimals) else max(map(_digits, x), default=0) if isinstance(x, (list, tuple)) else 0
 
 
 def exact(x: Any, digits: int = 50) -> Array:
@@ -322,36 +354,39 @@ def exact(x: Any, digits: int = 50) -> Array:
     >>> nd.exact(2) / 3
     decimals(0.66666666666666666666666666666666666666666666666667, digits=50)
     """
-    return asarray(asarray(x), dtype=decimal(digits))
+    return asarray(x, dtype=decimal(digits))
+
+
+def operand(name: str, x: Any) -> Array:
+    """`x` as an array; the error names the function that wanted one."""
+    if isinstance(x, Array):
+        return x
+    try:
+        return asarray(x)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from None
 
 
 # --- the two ways through which every element-wise operation goes
 
-_NEEDS_FLOAT = floats.FUNCTIONS.keys() - {"abs", "positive", "negative", "sign", "floor", "ceil", "trunc", "round"}
+_NEEDS_FLOAT = floats.FUNCTIONS.keys() - int64.unary.keys()
+_TO_BOOL = {"isnan", "isinf", "isfinite", "logical_not", *COMPARISONS}
 
 
 def unary(name: str, x: Any) -> Any:
-    """One kernel over every element; a plain float gives a plain float."""
-    if type(x) is float:
-        return _SCALAR[name](x)
+    """One kernel over every element; a plain number gives a plain number."""
     if not isinstance(x, Array):
-        dtype = of_scalar(x)
-        if dtype is not None and dtype.rank < 3:
-            return unary(name, float(x)) if name in _NEEDS_FLOAT else make([x], (), dtype).dtype.unary[name]([x])[0]
-        x = asarray(x)
-    if x.dtype.rank < 2 and (name in _NEEDS_FLOAT or name not in x.dtype.unary):
-        x = asarray(x, dtype=float64 if name in _NEEDS_FLOAT or name.startswith("is") else int64)
+        result = unary(name, operand(name, x))
+        return result._flat[0] if isinstance(x, (float, int)) else result
+    if x.dtype.rank < 2:
+        if name in _NEEDS_FLOAT:
+            x = asarray(x, dtype=float64)
+        elif x.dtype is bool_ and name not in bool_.unary:
+            x = asarray(x, dtype=int64)
     kernel = x.dtype.unary.get(name)
     if kernel is None:
         raise TypeError(f"{name} is not defined for elements of type {x.dtype}")
-    flat = kernel(x._flat)
-    return make(flat, x.shape, bool_ if name in _TO_BOOL else x.dtype)
-
-
-_TO_BOOL = {"isnan", "isinf", "isfinite", "logical_not"}
-_COMPARE = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
-_SCALAR = {name: guarded for name, (_, guarded) in floats.FUNCTIONS.items()}
-SCALAR_PAIR = COMPARISONS | {name: guarded for name, (_, guarded) in floats.OPERATIONS.items()}
+    return make(kernel(x._flat), x.shape, bool_ if name in _TO_BOOL else x.dtype)
 
 
 def binary(name: str, x: Any, y: Any) -> Any:
@@ -359,61 +394,63 @@ def binary(name: str, x: Any, y: Any) -> Any:
 
     Returns NotImplemented for an operand that is neither a number nor an array, as an operator must.
     """
-    if not isinstance(x, Array):
-        if not isinstance(y, Array):
-            return _plain_binary(name, x, y)
-        if of_scalar(x) is None:
-            return NotImplemented
-        dtype = _result_type(name, y.dtype, of_scalar(x))
-        shape, a, b = y.shape, repeat(dtype.lift(x)), _as(y, dtype)
-    elif not isinstance(y, Array):
-        if of_scalar(y) is None:
-            return NotImplemented
-        dtype = _result_type(name, x.dtype, of_scalar(y))
-        shape, a, b = x.shape, _as(x, dtype), repeat(dtype.lift(y))
-    else:
-        dtype = _result_type(name, x.dtype, y.dtype)
+    a: Iterable
+    b: Iterable
+    if isinstance(x, Array) and isinstance(y, Array):
+        dtype = _computed_in(name, promote(x.dtype, y.dtype, name))
         shape, a, b = x.shape, _as(x, dtype), _as(y, dtype)
         if shape != y.shape:
             shape = broadcast_shapes(name, x.shape, y.shape)
             a, b = stretch(a, x.shape, shape), stretch(b, y.shape, shape)
+    elif isinstance(x, Array) and (number := of_scalar(y)):
+        dtype = _computed_in(name, beside(x.dtype, number, name))
+        shape, a, b = x.shape, _as(x, dtype), repeat(dtype.lift(y))
+    elif isinstance(y, Array) and (number := of_scalar(x)):
+        dtype = _computed_in(name, beside(y.dtype, number, name))
+        shape, a, b = y.shape, repeat(dtype.lift(x)), _as(y, dtype)
+    else:
+        return _unusual(name, x, y)
     kernel = dtype.binary.get(name)
     if kernel is None:
         raise TypeError(f"{name} is not defined for elements of type {dtype}")
-    return make(kernel(a, b), shape, bool_ if name in _COMPARE else dtype)
+    return make(kernel(a, b), shape, bool_ if name in _TO_BOOL else dtype)
 
 
 def _as(x: Array, dtype: DType) -> list:
     return x._flat if x.dtype is dtype else [*map(dtype.lift, x._flat)]
 
 
-def _result_type(name: str, a: DType, b: DType | None) -> DType:
-    """The type to compute in: the higher of the two; floats for quotients, at least ints for arithmetic on bools."""
-    assert b is not None
-    # a Python float next to decimals is lifted exactly, so a number never meets promote's refusal of float arrays
-    dtype = promote(a, b, name) if not (a.rank == 3 and b.rank == 2) else a
+def _computed_in(name: str, dtype: DType) -> DType:
+    """Quotients are floats, and arithmetic on bools is done on ints."""
     if dtype.rank < 2 and name == "divide":
         return float64
-    if dtype.rank == 0 and name not in _COMPARE and not name.startswith("logical"):
-        return int64
-    return dtype
+    return int64 if dtype is bool_ and name not in bool_.binary else dtype
 
 
-def _plain_binary(name: str, x: Any, y: Any) -> Any:
-    """Two Python numbers."""
-    if type(x) is float and type(y) is float and name in SCALAR_PAIR:
-        return SCALAR_PAIR[name](x, y)
-    dtypes = [of_scalar(v) for v in (x, y)]
-    if None in dtypes:
-        wrong = (x, y)[dtypes.index(None)]
-        raise TypeError(f"{name}: needs numbers or arrays, not {wrong!r} ({type(wrong).__name__})")
-    dtype = _result_type(name, *dtypes)  # type: ignore[arg-type]
-    if dtype.rank == 3:
-        return binary(name, asarray(x), y)
-    return dtype.binary[name]([dtype.lift(x)], [dtype.lift(y)])[0]
+def _unusual(name: str, x: Any, y: Any) -> Any:
+    """Two plain numbers, or an operand that has to become a number or an array first."""
+    if of_scalar(x) and of_scalar(y):
+        if isinstance(x, Decimal) or isinstance(y, Decimal):
+            return binary(name, *(asarray(v) if isinstance(v, Decimal) else v for v in (x, y)))
+        return binary(name, asarray(x), y)._flat[0]
+    x, y = _plain(name, x), _plain(name, y)
+    return NotImplemented if x is None or y is None else binary(name, x, y)
 
 
-def matmul(x: Array, y: Array, /) -> Array:
+def _plain(name: str, x: Any) -> Any:
+    """A number or an array, also of a list and of numpy's numbers; None for anything else, which may know better itself."""
+    if isinstance(x, (list, tuple)):
+        return operand(name, x)
+    if isinstance(x, Array) or of_scalar(x):
+        return x
+    if not hasattr(x, "__array_namespace__"):
+        return None
+    if x.shape == () and hasattr(x, "tolist"):
+        return x.tolist()
+    raise TypeError(f"{name}: an array of tinygrad_sm.nd and one of {type(x).__module__}; convert one of them first")
+
+
+def matmul(x: Any, y: Any, /) -> Array:
     """The matrix product of the last two axes, broadcast over the others; vectors count as a row or a column.
 
     Raises a ValueError with both shapes when the inner sizes differ.
@@ -422,16 +459,20 @@ def matmul(x: Array, y: Array, /) -> Array:
     >>> nd.asarray([[1.0, 2.0], [3.0, 4.0]]) @ nd.asarray([1.0, 1.0])
     array([3.0, 7.0])
     """
-    if not (isinstance(x, Array) and isinstance(y, Array)) or not x.shape or not y.shape:
-        shapes = [v.shape if isinstance(v, Array) else () for v in (x, y)]
-        raise ValueError(f"matmul: shapes {shapes[0]} and {shapes[1]}; both need at least one axis")
+    x, y = operand("matmul", x), operand("matmul", y)
+    if not x.shape or not y.shape:
+        raise ValueError(f"matmul: shapes {x.shape} and {y.shape}; both need at least one axis")
     dtype = promote(x.dtype, y.dtype, "matmul")
+    dtype = int64 if dtype is bool_ else dtype
     left = (1, *x.shape) if len(x.shape) == 1 else x.shape
     right = (*y.shape, 1) if len(y.shape) == 1 else y.shape
     (m, k), (k2, n) = left[-2:], right[-2:]
     if k != k2:
         raise ValueError(f"matmul: shapes {x.shape} and {y.shape} do not fit together: {k} and {k2} should be equal")
-    batch = broadcast_shapes("matmul", left[:-2], right[:-2])
+    try:
+        batch = broadcast_shapes("matmul", left[:-2], right[:-2])
+    except ValueError:
+        raise ValueError(f"matmul: shapes {x.shape} and {y.shape} do not fit together before the last two axes") from None
     a = stretch(_as(x, dtype), left, (*batch, m, k))
     b = stretch(_as(y, dtype), right, (*batch, k, n))
     flat: list = []
@@ -444,8 +485,3 @@ def matmul(x: Array, y: Array, /) -> Array:
     if k == 0:  # empty sums come out as the int 0
         flat = [*map(dtype.lift, flat)]
     return make(flat, batch + x.shape[-2:-1] * (len(x.shape) > 1) + y.shape[-1:] * (len(y.shape) > 1), dtype)
-
-
-def is_sequence(x: Any) -> bool:
-    """Whether `x` is a list or tuple, which stands for an array wherever one is wanted."""
-    return isinstance(x, Sequence) and not isinstance(x, str)

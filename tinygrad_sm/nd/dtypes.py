@@ -15,7 +15,7 @@ from math import isfinite, isinf, isnan
 from typing import Any
 
 from tinygrad_sm.nd import floats
-from tinygrad_sm.nd.exactmath import exact
+from tinygrad_sm.nd.exactmath import GUARD, ONE, exact
 
 UnaryKernel = Callable[[list], list]
 BinaryKernel = Callable[[Iterable, Iterable], list]
@@ -65,6 +65,18 @@ def _fast_pairs(fast: Callable, guarded: Callable) -> BinaryKernel:
     return kernel
 
 
+def _larger(a: Iterable, b: Iterable) -> list:
+    return [x if x > y or x != x else y for x, y in zip(a, b)]  # noqa: B905 (a number beside an array repeats without end)
+
+
+def _smaller(a: Iterable, b: Iterable) -> list:
+    return [x if x < y or x != x else y for x, y in zip(a, b)]  # noqa: B905
+
+
+def _all(answer: bool) -> UnaryKernel:
+    return lambda flat: [answer] * len(flat)
+
+
 class DType:
     """An element type; two are the same type only if they are the same object.
 
@@ -79,6 +91,9 @@ class DType:
     def __repr__(self) -> str:
         return self.name
 
+    def __reduce__(self) -> Any:  # copies and pickles are the same object
+        return _of_rank, (self.rank,)
+
     def lift(self, x: Any) -> Any:
         """A Python number, or an element of a lower type, as an element of this one."""
         raise NotImplementedError
@@ -87,9 +102,7 @@ class DType:
         """The sum of a row."""
         return sum(row)
 
-    def dot(self, a: Sequence, b: Sequence) -> Any:
-        """The sum of the products of two rows."""
-        return floats.dot(a, b)
+    dot = staticmethod(floats.dot)  # the sum of the products of two rows
 
     def product(self, row: Sequence) -> Any:
         """The product of a row."""
@@ -102,14 +115,6 @@ class DType:
     def has_nan(self, row: Sequence) -> bool:
         """Whether a row holds a nan."""
         return False
-
-    def largest(self, row: Sequence) -> Any:
-        """The largest element of a row; nan if there is one."""
-        return next(filter(self.is_nan, row)) if self.has_nan(row) else max(row)
-
-    def smallest(self, row: Sequence) -> Any:
-        """The smallest element of a row; nan if there is one."""
-        return next(filter(self.is_nan, row)) if self.has_nan(row) else min(row)
 
     def is_nan(self, x: Any) -> bool:
         """Whether one element is a nan."""
@@ -144,10 +149,12 @@ class _Int(DType):
     rank, name = 1, "int64"
     unary = {
         "abs": each(abs),
-        "positive": each(int),
         "negative": each(operator.neg),
         "sign": each(lambda x: (x > 0) - (x < 0)),
-        **dict.fromkeys(("floor", "ceil", "trunc", "round"), each(int)),
+        **dict.fromkeys(("positive", "floor", "ceil", "trunc", "round"), list),
+        "isnan": _all(False),
+        "isinf": _all(False),
+        "isfinite": _all(True),
     }
     binary = {key: pairs(f) for key, f in COMPARISONS.items()} | {
         "add": pairs(operator.add),
@@ -156,12 +163,15 @@ class _Int(DType):
         "pow": pairs(_whole_power),
         "remainder": pairs(_nonzero(operator.mod, "remainder")),
         "floor_divide": pairs(_nonzero(operator.floordiv, "floor_divide")),
-        "maximum": pairs(max),
-        "minimum": pairs(min),
+        "maximum": _larger,
+        "minimum": _smaller,
     }
 
     def lift(self, x: Any) -> int:
-        return int(x)
+        try:
+            return int(x)
+        except (ValueError, OverflowError):
+            raise ValueError(f"int64: {x} has no place among the ints") from None
 
 
 class _Float(DType):
@@ -174,6 +184,7 @@ class _Float(DType):
     binary = {key: pairs(f) for key, f in COMPARISONS.items()} | {
         key: _fast_pairs(*two) for key, two in floats.OPERATIONS.items()
     }
+    binary |= {"maximum": _larger, "minimum": _smaller}
 
     def lift(self, x: Any) -> float:
         try:
@@ -181,17 +192,10 @@ class _Float(DType):
         except OverflowError:  # an int beyond the largest float
             return floats.inf if x > 0 else -floats.inf
 
-    def total(self, row: Sequence) -> float:
-        return floats.total(row)
-
-    def running_totals(self, row: Sequence) -> list:
-        return floats.running_totals(row)
-
-    def has_nan(self, row: Sequence) -> bool:
-        return floats.has_nan(row)
-
-    def is_nan(self, x: float) -> bool:
-        return x != x
+    total = staticmethod(floats.total)  # type: ignore[assignment]
+    running_totals = staticmethod(floats.running_totals)  # type: ignore[assignment]
+    has_nan = staticmethod(floats.has_nan)  # type: ignore[assignment]
+    is_nan = staticmethod(isnan)  # type: ignore[assignment]
 
 
 class _Decimal(DType):
@@ -201,7 +205,7 @@ class _Decimal(DType):
 
     def __init__(self, digits: int) -> None:
         number = self.number = exact(digits)
-        self.digits, self.name = digits, f"decimal{digits}"
+        self.digits, self.name = digits, f"decimal({digits})"
         self.lift = number.lift  # type: ignore[method-assign]
         self.total, self.dot = number.sum, number.dot  # type: ignore[method-assign]
         compare, minus_one, one = number.context.compare, Decimal(-1), Decimal(1)
@@ -215,6 +219,11 @@ class _Decimal(DType):
         def sign(x: Decimal) -> Decimal:
             return x if x.is_zero() or x.is_nan() else one.copy_sign(x)
 
+        wide = exact(digits + GUARD)
+
+        def log2(x: Decimal) -> Decimal:
+            return number.divide(wide.log(x), wide.log(Decimal(2)))
+
         def whole(rounding: str) -> Callable[[Decimal], Decimal]:
             return lambda x: x.to_integral_value(rounding=rounding, context=number.context) if x.is_finite() else x
 
@@ -222,8 +231,10 @@ class _Decimal(DType):
             key: each(getattr(number, key))
             for key in "negative exp expm1 log log1p sqrt sin cos tan sinh cosh tanh atan erf erfc".split()
         } | {
+            "log2": each(log2),
+            "log10": each(number.context.log10),
             "abs": each(number.absolute),
-            "positive": each(number.context.plus),
+            "positive": list,
             "sign": each(sign),
             "floor": each(whole("ROUND_FLOOR")),
             "ceil": each(whole("ROUND_CEILING")),
@@ -249,8 +260,11 @@ class _Decimal(DType):
             "greater_equal": pairs(lambda a, b: a == b or greater(a, b)),
         }
 
+    def __reduce__(self) -> Any:
+        return decimal, (self.digits,)
+
     def product(self, row: Sequence) -> Decimal:
-        return reduce(self.number.multiply, row, Decimal(1))
+        return self.number.multiply(reduce(exact(self.digits + GUARD).multiply, row, ONE), ONE)
 
     def running_totals(self, row: Sequence) -> list:
         return [self.total(row[: i + 1]) for i in range(len(row))]
@@ -265,23 +279,34 @@ class _Decimal(DType):
 bool_, int64, float64 = _Bool(), _Int(), _Float()
 
 
-@cache
+def _of_rank(rank: int) -> DType:
+    return (bool_, int64, float64)[rank]
+
+
+_decimal = cache(_Decimal)
+
+
 def decimal(digits: int = 50) -> DType:
     """The element type of decimals with `digits` significant digits."""
     if type(digits) is not int or digits < 1:
         raise ValueError(f"decimal: the number of digits is a positive int, not {digits!r}")
-    return _Decimal(digits)
+    return _decimal(digits)
 
 
 def of_scalar(x: Any) -> DType | None:
     """The element type that a Python number has on its own; None for anything that is no number."""
+    if isinstance(x, float):
+        return float64
     if isinstance(x, bool):
         return bool_
     if isinstance(x, int):
         return int64
-    if isinstance(x, float):
-        return float64
     return decimal() if isinstance(x, Decimal) else None
+
+
+def beside(array: DType, number: DType, name: str) -> DType:
+    """The type in which an array computes with one number, which adapts to it: decimals stay what they are."""
+    return array if array.rank == 3 else promote(array, number, name)
 
 
 def promote(a: DType, b: DType, name: str) -> DType:

@@ -2,38 +2,50 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from functools import partial
 from itertools import repeat
 from typing import Any
 
-from tinygrad_sm.nd.array import SCALAR_PAIR, Array, asarray, binary, make, unary
-from tinygrad_sm.nd.dtypes import DType, bool_, of_scalar, promote
+from tinygrad_sm.nd import floats
+from tinygrad_sm.nd.array import Array, asarray, binary, make, operand, unary
+from tinygrad_sm.nd.dtypes import COMPARISONS, DType, beside, bool_, of_scalar, promote
 from tinygrad_sm.nd.shapes import broadcast_shapes, stretch
+
+# What single floats use: nothing that a whole array needs is done for them.
+_OF_FLOAT: dict[str, Callable[[float], Any]] = {name: guarded for name, (_, guarded) in floats.FUNCTIONS.items()}
+_OF_FLOAT |= {"isnan": math.isnan, "isinf": math.isinf, "isfinite": math.isfinite}
+_OF_FLOATS: dict[str, Callable[[Any, Any], Any]] = {name: guarded for name, (_, guarded) in floats.OPERATIONS.items()}
+_OF_FLOATS |= COMPARISONS
 
 
 def _one(name: str) -> Callable[[Any], Any]:
-    return partial(unary, name)
+    plain = _OF_FLOAT.get(name)
 
-
-def _two(name: str) -> Callable[[Any, Any], Any]:
-    plain = SCALAR_PAIR.get(name)
-
-    def function(x: Any, y: Any, /) -> Any:
-        if plain is not None and type(x) is float and type(y) is float:
-            return plain(x, y)
-        result = binary(name, _array(x), _array(y))
-        if result is NotImplemented:
-            wrong = x if not isinstance(x, Array) and of_scalar(x) is None else y
-            raise TypeError(f"{name}: needs numbers or arrays, not {wrong!r} ({type(wrong).__name__})")
-        return result
+    def function(x: Any, /) -> Any:
+        return plain(x) if type(x) is float and plain else unary(name, x)
 
     function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{name}(x) for every element."
     return function
 
 
-def _array(x: Any) -> Any:
-    return asarray(x) if isinstance(x, (list, tuple)) else x
+def _two(name: str) -> Callable[[Any, Any], Any]:
+    plain = _OF_FLOATS.get(name)
+
+    def function(x: Any, y: Any, /) -> Any:
+        if type(x) is float and type(y) is float and plain:
+            return plain(x, y)
+        return binary(name, _operand(name, x), _operand(name, y))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{name}(x, y) for every pair of elements, broadcast."
+    return function
+
+
+def _operand(name: str, x: Any) -> Any:
+    """Numbers as they are, everything else as an array."""
+    return x if isinstance(x, Array) or of_scalar(x) else operand(name, x)
 
 
 abs, positive, negative, sign = map(_one, ("abs", "positive", "negative", "sign"))
@@ -57,6 +69,7 @@ def square(x: Any, /) -> Any:
 
 def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
     """x held between `min` and `max`, either of which may be None."""
+    x = _operand("clip", x)
     if min is not None:
         x = maximum(x, min)
     return x if max is None else minimum(x, max)
@@ -71,30 +84,23 @@ def where(condition: Any, x1: Any, x2: Any, /) -> Any:
     """
     if type(condition) is bool and type(x1) is float and type(x2) is float:
         return x1 if condition else x2
-    condition, x1, x2 = map(_array, (condition, x1, x2))
+    condition, x1, x2 = (_operand("where", v) for v in (condition, x1, x2))
     if not isinstance(condition, Array):
         if not isinstance(x1, Array) and not isinstance(x2, Array):
             return x1 if condition else x2
-        condition = asarray(bool(condition))
+        condition = asarray(condition)
     dtype = _common_type("where", x1, x2)
-    operands = [condition, *(v if isinstance(v, Array) else dtype.lift(v) for v in (x1, x2))]
-    shape = broadcast_shapes("where", *(v.shape for v in operands if isinstance(v, Array)))
-    c, a, b = (
-        stretch(asarray(v, dtype=t)._flat, v.shape, shape) if isinstance(v, Array) else repeat(v)
-        for v, t in zip(operands, (bool_, dtype, dtype), strict=True)
-    )
-    return make([p if k else q for k, p, q in zip(c, a, b)], shape, dtype)  # noqa: B905 (repeat has no end)
+    shape = broadcast_shapes("where", *(v.shape for v in (condition, x1, x2) if isinstance(v, Array)))
+    chosen, a, b = (_stretched(v, t, shape) for v, t in ((condition, bool_), (x1, dtype), (x2, dtype)))
+    return make([p if c else q for c, p, q in zip(chosen, a, b)], shape, dtype)  # noqa: B905 (a repeat has no end)
 
 
-def _common_type(name: str, *operands: Any) -> DType:
-    """The element type that holds all operands; a Python number adapts to the arrays beside it."""
-    arrays = [v.dtype for v in operands if isinstance(v, Array)]
-    numbers = [of_scalar(v) for v in operands if not isinstance(v, Array)]
-    if None in numbers:
-        raise TypeError(f"{name}: needs numbers or arrays, not {operands}")
-    dtype = arrays.pop() if arrays else numbers.pop()
-    for other in arrays:
-        dtype = promote(dtype, other, name)  # type: ignore[arg-type]
-    for other in numbers:
-        dtype = dtype if dtype.rank == 3 else promote(dtype, other, name)  # type: ignore[arg-type,union-attr]
-    return dtype  # type: ignore[return-value]
+def _stretched(x: Any, dtype: DType, shape: tuple) -> Any:
+    return stretch(asarray(x, dtype=dtype)._flat, x.shape, shape) if isinstance(x, Array) else repeat(dtype.lift(x))
+
+
+def _common_type(name: str, x: Any, y: Any) -> DType:
+    """The element type that holds both; a number adapts to the array beside it."""
+    if isinstance(x, Array):
+        return promote(x.dtype, y.dtype, name) if isinstance(y, Array) else beside(x.dtype, of_scalar(y), name)  # type: ignore[arg-type]
+    return _common_type(name, y, x) if isinstance(y, Array) else asarray([x, y]).dtype

@@ -7,7 +7,7 @@ infinities and NaN in place of exceptions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal, Inexact, InvalidOperation
 from functools import cache, lru_cache, partial, reduce
 from itertools import count, starmap
@@ -17,7 +17,7 @@ ZERO, HALF, ONE, TWO, NAN = Decimal(0), Decimal("0.5"), Decimal(1), Decimal(2), 
 MINUS_HALF, MINUS_ONE = Decimal("-0.5"), Decimal(-1)
 
 GUARD = 10  # digits carried beyond those asked for: the longest series below round some thousand times, losing four
-FARTHEST = 100_000  # sin(10**n) takes n digits of pi, for this n seconds; beyond, the answer is NaN rather than late
+FARTHEST = 100_000  # sin(10**n) takes n digits of pi: seconds for this n, and beyond it the answer is NaN
 
 
 def _new_context(precision: int, traps: list[type] | None = None) -> Context:
@@ -104,10 +104,12 @@ def _erfc_fraction(context: Context, double_square: Decimal) -> Decimal:
 
 
 def _is_integer(x: Decimal) -> bool:
+    """Whether x is a whole number, however large."""
     return x.is_finite() and x == _UNROUNDED.to_integral_value(x)
 
 
 def _is_odd(x: Decimal) -> bool:
+    """Whether x is a whole number but its half is not: no remainder, which for 1e1000000000 fills the memory."""
     return _is_integer(x) and not _is_integer(_UNROUNDED.multiply(x, HALF))
 
 
@@ -118,23 +120,18 @@ def exact(digits: int) -> Exact:
 
 
 class Exact:
-    """Arithmetic and elementary functions on single Decimals, their results rounded half-even to `digits` digits."""
+    """Arithmetic on single Decimals, rounded to `digits` digits, and functions within 0.51 units in the last of them."""
 
     def __init__(self, digits: int) -> None:
         context = _context(digits)
         self.digits, self.context = digits, context
         # Bound methods of the context, as these run once per element of whole arrays.
-        self.add: Callable[[Decimal, Decimal], Decimal] = context.add
-        self.subtract: Callable[[Decimal, Decimal], Decimal] = context.subtract
-        self.multiply: Callable[[Decimal, Decimal], Decimal] = context.multiply
-        self.divide: Callable[[Decimal, Decimal], Decimal] = context.divide
-        self.negative: Callable[[Decimal], Decimal] = partial(context.multiply, MINUS_ONE)  # minus() would lose -0
-        self.absolute: Callable[[Decimal], Decimal] = context.abs
-        # These three the decimal module already rounds correctly, with the edge cases wanted here.
-        self.exp: Callable[[Decimal], Decimal] = context.exp
-        self.log: Callable[[Decimal], Decimal] = context.ln
-        self.sqrt: Callable[[Decimal], Decimal] = context.sqrt
-        self._round: Callable[[Decimal], Decimal] = context.create_decimal  # unlike plus(), keeps the sign of -0
+        self.add, self.subtract = context.add, context.subtract
+        self.multiply, self.divide = context.multiply, context.divide
+        self.negative, self.absolute = partial(context.multiply, MINUS_ONE), context.abs  # minus() would lose -0
+        # The decimal module rounds these correctly itself, and has the edge cases wanted here.
+        self.exp, self.log, self.sqrt = context.exp, context.ln, context.sqrt
+        self._round = context.create_decimal  # unlike plus(), keeps the sign of -0
 
     def __repr__(self) -> str:
         return f"exact({self.digits})"
@@ -174,7 +171,7 @@ class Exact:
         for term in sorted(filter(None, terms), key=Decimal.adjusted, reverse=True):
             if total and total.adjusted() - term.adjusted() > margin:
                 break
-            total = _UNROUNDED.add(total, term) if total else term  # even a zero would be padded to the lower exponent
+            total = _UNROUNDED.add(total, term) if total else term  # adding to 0E+0 would write 1e1000000000 out
         return total
 
     def _wider(self) -> Exact:
@@ -284,7 +281,7 @@ class Exact:
         return self.multiply(x, wide.multiply(TWO, wide.multiply(total, wide._bell(square))))
 
     def erfc(self, x: Decimal) -> Decimal:
-        """1 - erf(x), to which it is near enough to for digits to be carried, or by a continued fraction."""
+        """1 - erf(x) with the digits carried that this cancels; for large x, where they would be many, by `_erfc_far`."""
         if x.is_nan():
             return NAN
         square = _UNROUNDED.multiply(x, x)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
-from itertools import repeat
-from math import copysign, fsum, inf, isfinite, isnan, ldexp, nan
+from math import copysign, fsum, inf, isfinite, isnan, nan
 
 Unary = Callable[[float], float]
 Binary = Callable[[float, float], float]
@@ -137,14 +136,15 @@ def total(row: Sequence[float]) -> float:
     try:
         return fsum(row)
     except (ValueError, OverflowError):  # inf - inf, or a partial sum beyond the largest float
-        plain = sum(row)
-        if isnan(plain) or not all(map(isfinite, row)):
-            return plain
-        scaled = fsum(map(ldexp, row, repeat(-64)))
-        try:
-            return ldexp(scaled, 64)
-        except OverflowError:
-            return copysign(inf, scaled)
+        unbounded = [x for x in row if not isfinite(x)]
+        if unbounded:
+            return sum(unbounded)
+    unit = 1 << 1074  # every float is a whole number of units of 1 / 2**1074
+    whole = sum(a * (unit // b) for a, b in map(float.as_integer_ratio, row))
+    try:
+        return whole / unit
+    except OverflowError:
+        return inf if whole > 0 else -inf
 
 
 def running_totals(row: Sequence[float]) -> list[float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from operator import index
 from typing import Any
 
@@ -27,7 +26,7 @@ def resolve(key: Any, shape: Shape) -> tuple[int, Axes, Shape]:
     first = 0  # and which axis of the result they become
     for place, item in enumerate(items):
         if item is None:
-            axes.append((0,))
+            axes.append(range(1))
             sizes.append(1)
             continue
         axis, n, step = next(strides)
@@ -39,56 +38,81 @@ def resolve(key: Any, shape: Shape) -> tuple[int, Axes, Shape]:
             indices = item if isinstance(item, _Indices) else _Indices([item], ())
             first = first if places else len(axes)
             places.append(place)
-            columns.append(_Indices([_inside(i, n, axis, shape) * step for i in indices.flat], indices.shape))
+            columns.append(_Indices([i * step for i in _all_inside(indices.flat, n, axis, shape)], indices.shape))
         else:
             start += _inside(item, n, axis, shape) * step
     if columns:
         if places[-1] - places[0] >= len(places):
             first = 0
-        common = broadcast_shapes("indexing", *(c.shape for c in columns))
-        size = prod(common)
-        whole = (stretch(c.flat, c.shape, common) for c in columns)
-        axes.insert(first, [*map(sum, zip(*(w if len(w) == size else w * size for w in whole), strict=True))])
+        try:
+            common = broadcast_shapes("indexing", *(c.shape for c in columns))
+        except ValueError as error:
+            raise IndexError(str(error)) from None
+        axes.insert(first, [*map(sum, zip(*(stretch(c.flat, c.shape, common) for c in columns), strict=True))])
         sizes[first:first] = common
     return start, axes, tuple(sizes)
 
 
 class _Indices:
-    """An index array: its entries and its shape."""
+    """An index array: its entries and its shape. A mask, until it is written as the indices of its true places."""
 
-    def __init__(self, flat: list, shape: Shape) -> None:
-        self.flat, self.shape = flat, shape
+    def __init__(self, flat: list, shape: Shape, is_mask: bool = False) -> None:
+        self.flat, self.shape, self.is_mask = flat, shape, is_mask
 
 
 def _every_axis(items: tuple, shape: Shape) -> list:
-    """The key with masks turned into index arrays and `...` written out, so that it names every axis."""
-    written: list = []
-    for item in items:
-        written += _classify(item, shape, len(written)) if _is_array(item) else [item]
-    used = sum(item is not None and item is not Ellipsis for item in written)
-    if used > len(shape):
-        raise IndexError(f"{used} indices for an array of shape {shape}")
-    dots = [i for i, item in enumerate(written) if item is Ellipsis]
+    """The key with `...` written out and masks turned into index arrays, so that it names every axis."""
+    items = tuple(_read(item) if _is_array(item) else item for item in items)
+    covered = [0 if item is None or item is Ellipsis else _axes_of(item) for item in items]
+    if sum(covered) > len(shape):
+        raise IndexError(f"{sum(covered)} indices for the {len(shape)} axes of shape {shape}")
+    dots = [i for i, item in enumerate(items) if item is Ellipsis]
     if len(dots) > 1:
         raise IndexError("an index has at most one ...")
-    at = dots[0] if dots else len(written)
-    written[at : at + len(dots)] = [slice(None)] * (len(shape) - used)
+    at = dots[0] if dots else len(items)
+    items = (*items[:at], *[slice(None)] * (len(shape) - sum(covered)), *items[at + 1 :])
+    written: list = []
+    axis = 0
+    for item in items:
+        is_mask = isinstance(item, _Indices) and item.is_mask
+        written += _true_places(item, axis, shape) if is_mask else [item]
+        axis += _axes_of(item) if item is not None else 0
     return written
 
 
 def _is_array(item: Any) -> bool:
-    return isinstance(item, (list, range, bool)) or hasattr(item, "shape")
+    return isinstance(item, (list, tuple, range, bool)) or hasattr(item, "shape")
 
 
-def _classify(item: Any, shape: Shape, axis: int) -> list:
-    """The index arrays that one list or array of the key stands for: one, or for a mask one an axis that it covers."""
+def _axes_of(item: Any) -> int:
+    """How many axes an item of the key names: one, or all those that a mask covers."""
+    return len(item.shape) if isinstance(item, _Indices) and item.is_mask else 1
+
+
+def _read(item: Any) -> Any:
+    """A list or array of the key: an index array, a mask, or the number in a 0-d array."""
     flat, own = flatten(item)
-    if (flat and isinstance(flat[0], bool)) or str(getattr(item, "dtype", "")) == "bool":
-        if own != shape[axis : axis + len(own)] or not own:
-            raise IndexError(f"a mask of shape {own} on axis {axis} of an array of shape {shape}")
-        chosen = [i for i, wanted in enumerate(flat) if wanted]
-        return [_Indices([i // step % n for i in chosen], (len(chosen),)) for n, step in zip(own, row_major(own))]  # noqa: B905
-    return [_Indices(flat, own)] if own else flat
+    if {*map(type, flat)} == {bool} or (not flat and str(getattr(item, "dtype", "")).endswith("bool")):
+        return _Indices(flat, own, is_mask=True)
+    return _Indices(flat, own) if own else flat[0]
+
+
+def _true_places(mask: _Indices, axis: int, shape: Shape) -> list[_Indices]:
+    """For each axis that a mask covers, the indices of its true places."""
+    own = mask.shape
+    if own != shape[axis : axis + len(own)] or not own:
+        raise IndexError(f"a mask of shape {own} on axis {axis} of an array of shape {shape}")
+    chosen = [i for i, wanted in enumerate(mask.flat) if wanted]
+    return [
+        _Indices([i // step % n for i in chosen], (len(chosen),)) for n, step in zip(own, row_major(own), strict=True)
+    ]
+
+
+def _all_inside(flat: list, n: int, axis: int, shape: Shape) -> list[int]:
+    """Indices counted from the front; the checks are done on the whole list where it holds nothing but ints."""
+    if {*map(type, flat)} == {int} and -n <= min(flat) and max(flat) < n:
+        return [i % n for i in flat]
+    return [_inside(i, n, axis, shape) for i in flat]
 
 
 def _inside(item: Any, n: int, axis: int, shape: Shape) -> int:

@@ -3,45 +3,48 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import ceil as round_up
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
-from tinygrad_sm.nd.array import Array, asarray, make, offsets
-from tinygrad_sm.nd.dtypes import DType, bool_, float64, int64, of_scalar, promote
+from tinygrad_sm.nd.array import Array, asarray, make, offsets, operand
+from tinygrad_sm.nd.dtypes import DType, bool_, float64, int64, promote
 from tinygrad_sm.nd.elementwise import where
 from tinygrad_sm.nd.indexing import resolve
-from tinygrad_sm.nd.shapes import Shape, all_axes, as_shape, broadcast_shapes, gather, one_axis, stretch
+from tinygrad_sm.nd.shapes import Shape, all_axes, as_shape, broadcast_shapes, gather, one_axis, sizes_of, stretch
 
 # --- making
 
 
 def full(shape: int | Sequence[int], fill_value: Any, *, dtype: DType | None = None) -> Array:
     """An array of `shape` with one number everywhere."""
-    sizes = as_shape(shape)
-    if builtins.any(n < 0 for n in sizes):
-        raise ValueError(f"a shape has no negative sizes: {sizes}")
-    value = asarray(fill_value, dtype=dtype)
-    return make([value.item()] * prod(sizes), sizes, value.dtype)
+    return _filled("full", shape, fill_value, dtype)
+
+
+def _filled(name: str, shape: int | Sequence[int], fill_value: Any, dtype: DType | None) -> Array:
+    sizes, value = sizes_of(shape, name), asarray(operand(name, fill_value), dtype=dtype)
+    if value.size != 1:
+        raise ValueError(f"{name}: fills with one number, and got shape {value.shape}")
+    return make(value._flat * prod(sizes), sizes, value.dtype)
 
 
 def zeros(shape: int | Sequence[int], *, dtype: DType | None = None) -> Array:
     """An array of zeros (floats unless `dtype` says otherwise)."""
-    return full(shape, 0, dtype=dtype or float64)
+    return _filled("zeros", shape, 0, dtype or float64)
 
 
 def ones(shape: int | Sequence[int], *, dtype: DType | None = None) -> Array:
     """An array of ones (floats unless `dtype` says otherwise)."""
-    return full(shape, 1, dtype=dtype or float64)
+    return _filled("ones", shape, 1, dtype or float64)
 
 
 def full_like(x: Any, /, fill_value: Any, *, dtype: DType | None = None) -> Any:
     """An array of the shape and element type of `x` with one number everywhere; a plain float for a plain float."""
     if type(x) is float and dtype is None:
         return float(fill_value)
-    x = asarray(x)
-    return full(x.shape, fill_value, dtype=dtype or x.dtype)
+    x = operand("full_like", x)
+    return _filled("full_like", x.shape, fill_value, dtype or x.dtype)
 
 
 def zeros_like(x: Any, /, *, dtype: DType | None = None) -> Any:
@@ -61,36 +64,50 @@ def arange(start: float, /, stop: float | None = None, step: float = 1, *, dtype
     >>> nd.arange(3)
     array([0, 1, 2])
     """
-    start, stop = (0, start) if stop is None else (start, stop)
+    start, stop, step = (_number("arange", v) for v in ((0, start, step) if stop is None else (start, stop, step)))
+    if step == 0 or not all(map(isfinite, (start, stop, step))):
+        raise ValueError(f"arange: from {start} to {stop} in steps of {step} is no finite number of elements")
+    if type(start) is type(stop) is type(step) is int:
+        return asarray([*range(start, stop, step)], dtype=dtype or int64)
     count = builtins.max(round_up((stop - start) / step), 0)
-    return asarray([start + i * step for i in range(count)], dtype=dtype or of_scalar(start + stop + step))
+    return asarray([start + i * step for i in range(count)], dtype=dtype or float64)
 
 
-def linspace(start: float, stop: float, /, num: int, *, endpoint: bool = True) -> Array:
+def _number(name: str, x: Any) -> Any:
+    """A Python number, also out of a 0-d array."""
+    array = operand(name, x)
+    if array.shape or array.dtype.rank == 3:
+        raise TypeError(f"{name}: needs numbers, not {x!r}")
+    return array.item()
+
+
+def linspace(start: float, stop: float, /, num: int, *, dtype: DType | None = None, endpoint: bool = True) -> Array:
     """`num` floats evenly spaced from `start` to `stop`, both included unless `endpoint` is false."""
-    steps = (num - 1 if endpoint else num) or 1
-    flat = [start + (stop - start) * i / steps for i in range(num)]
-    if endpoint and num > 1:
-        flat[-1] = stop
-    return asarray(flat, dtype=float64)
+    first, last = (float(_number("linspace", v)) for v in (start, stop))
+    (count,) = sizes_of((num,), "linspace")
+    steps = (count - 1 if endpoint else count) or 1
+    flat = [first + (last - first) * i / steps for i in range(count)]
+    if endpoint and count > 1:
+        flat[-1] = last
+    return asarray(flat, dtype=dtype or float64)
 
 
 def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: DType | None = None) -> Array:
     """Ones on the k-th diagonal and zeros elsewhere."""
-    columns = n_rows if n_cols is None else n_cols
-    flat = [j - i == k for i in range(n_rows) for j in range(columns)]
-    return asarray(make(flat, (n_rows, columns), bool_), dtype=dtype or float64)
+    rows, columns = sizes_of((n_rows, n_rows if n_cols is None else n_cols), "eye")
+    flat = [j - i == k for i in range(rows) for j in range(columns)]
+    return asarray(make(flat, (rows, columns), bool_), dtype=dtype or float64)
 
 
 def astype(x: Any, dtype: DType, /, *, copy: bool = True) -> Array:
     """The elements as another type; floats become ints towards zero, decimals become the nearest floats."""
-    return asarray(asarray(x), dtype=dtype)
+    return asarray(operand("astype", x), dtype=dtype)
 
 
 # --- moving
 
 
-def reshape(x: Any, /, shape: int | Sequence[int]) -> Any:
+def reshape(x: Any, /, shape: int | Sequence[int], *, copy: bool | None = None) -> Any:
     """The same elements in the same order with another shape; one size may be -1 and is worked out.
 
     >>> from tinygrad_sm import nd
@@ -98,7 +115,7 @@ def reshape(x: Any, /, shape: int | Sequence[int]) -> Any:
     array([[0, 1],
            [2, 3]])
     """
-    array = asarray(x)
+    array = operand("reshape", x)
     sizes = list(as_shape(shape))
     if sizes.count(-1) == 1:
         known = prod(n for n in sizes if n != -1)
@@ -111,7 +128,9 @@ def reshape(x: Any, /, shape: int | Sequence[int]) -> Any:
 
 def permute_dims(x: Any, /, axes: Sequence[int]) -> Array:
     """The axes in another order."""
-    x = asarray(x)
+    x = operand("permute_dims", x)
+    if not isinstance(axes, (tuple, list)):
+        raise TypeError(f"permute_dims: axes is a tuple with every axis of shape {x.shape}, not {axes!r}")
     order = [one_axis(a, x.ndim, "permute_dims") for a in axes]
     if sorted(order) != [*range(x.ndim)]:
         raise ValueError(f"permute_dims: {tuple(axes)} is no order of the {x.ndim} axes of shape {x.shape}")
@@ -121,12 +140,12 @@ def permute_dims(x: Any, /, axes: Sequence[int]) -> Array:
 
 def matrix_transpose(x: Array, /) -> Array:
     """The last two axes swapped."""
-    return asarray(x).mT
+    return operand("matrix_transpose", x).mT
 
 
 def broadcast_to(x: Any, /, shape: int | Sequence[int]) -> Any:
     """`x` stretched to `shape`."""
-    array, target = asarray(x), as_shape(shape)
+    array, target = operand("broadcast_to", x), sizes_of(shape, "broadcast_to")
     if broadcast_shapes("broadcast_to", array.shape, target) != target:
         raise ValueError(f"broadcast_to: shape {array.shape} does not stretch to {target}")
     return x if type(x) is float and not target else make(stretch(array._flat, array.shape, target), target, array.dtype)
@@ -134,7 +153,7 @@ def broadcast_to(x: Any, /, shape: int | Sequence[int]) -> Any:
 
 def expand_dims(x: Any, /, *, axis: int | Sequence[int] = 0) -> Array:
     """New axes of size 1, at the places `axis` of the result."""
-    x = asarray(x)
+    x = operand("expand_dims", x)
     count = len(axis) if isinstance(axis, (tuple, list)) else 1
     places = all_axes(axis, x.ndim + count, "expand_dims")
     sizes = iter(x.shape)
@@ -143,7 +162,7 @@ def expand_dims(x: Any, /, *, axis: int | Sequence[int] = 0) -> Array:
 
 def squeeze(x: Any, /, axis: int | Sequence[int] | None = None) -> Array:
     """Without the axes `axis` (None: all) of size 1."""
-    x = asarray(x)
+    x = operand("squeeze", x)
     places = [i for i, n in enumerate(x.shape) if n == 1] if axis is None else all_axes(axis, x.ndim, "squeeze")
     if builtins.any(x.shape[i] != 1 for i in places):
         raise ValueError(f"squeeze: axis {axis} of shape {x.shape} is not of size 1")
@@ -152,7 +171,7 @@ def squeeze(x: Any, /, axis: int | Sequence[int] | None = None) -> Array:
 
 def flip(x: Any, /, *, axis: int | Sequence[int] | None = None) -> Array:
     """The elements in reverse order along `axis` (None: every axis)."""
-    x = asarray(x)
+    x = operand("flip", x)
     places = all_axes(axis, x.ndim, "flip")
     every = [a[::-1] if i in places else a for i, a in enumerate(offsets(x.shape))]
     return make(gather(x._flat, 0, every), x.shape, x.dtype)
@@ -160,9 +179,7 @@ def flip(x: Any, /, *, axis: int | Sequence[int] | None = None) -> Array:
 
 def concat(arrays: Sequence[Any], /, *, axis: int | None = 0) -> Array:
     """Arrays joined along an axis that they have (None: flattened first); the other sizes must agree."""
-    parts = [asarray(a) for a in arrays]
-    if not parts:
-        raise ValueError("concat: no arrays")
+    parts = _parts("concat", arrays)
     if axis is None:
         parts, axis = [reshape(p, (-1,)) for p in parts], 0
     at = one_axis(axis, parts[0].ndim, "concat")
@@ -183,12 +200,20 @@ def concat(arrays: Sequence[Any], /, *, axis: int | None = 0) -> Array:
 
 def stack(arrays: Sequence[Any], /, *, axis: int = 0) -> Array:
     """Arrays of one shape joined along a new axis."""
-    parts = [asarray(a) for a in arrays]
-    if not parts:
-        raise ValueError("stack: no arrays")
+    parts = _parts("stack", arrays)
     if len({p.shape for p in parts}) > 1:
         raise ValueError(f"stack: shapes {' and '.join(str(p.shape) for p in parts)} differ")
-    return concat([expand_dims(p, axis=axis) for p in parts], axis=axis)
+    at = one_axis(axis, parts[0].ndim + 1, "stack")
+    return concat([expand_dims(p, axis=at) for p in parts], axis=at)
+
+
+def _parts(name: str, arrays: Sequence[Any]) -> list[Array]:
+    if not isinstance(arrays, Iterable):
+        raise TypeError(f"{name}: needs a list or tuple of arrays, not {arrays!r}")
+    parts = [operand(name, a) for a in arrays]
+    if not parts:
+        raise ValueError(f"{name}: no arrays")
+    return parts
 
 
 def tril(x: Any, /, *, k: int = 0) -> Array:
@@ -202,12 +227,12 @@ def triu(x: Any, /, *, k: int = 0) -> Array:
 
 
 def _triangle(name: str, x: Any, kept: Any) -> Array:
-    x = asarray(x)
+    x = operand(name, x)
     if x.ndim < 2:
         raise ValueError(f"{name}: needs a matrix and got shape {x.shape}")
     rows, columns = x.shape[-2:]
     mask = make([kept(i, j) for i in range(rows) for j in range(columns)], (rows, columns), bool_)
-    return where(mask, x, x.dtype.lift(0) if x.dtype.rank < 3 else 0)
+    return where(mask, x, x.dtype.lift(0))
 
 
 # --- picking and putting
@@ -215,7 +240,7 @@ def _triangle(name: str, x: Any, kept: Any) -> Array:
 
 def take(x: Any, indices: Any, /, *, axis: int | None = None) -> Array:
     """The slices of `x` at `indices` along `axis`; negative indices count from the end."""
-    x = asarray(x)
+    x = operand("take", x)
     if axis is None:
         if x.ndim != 1:
             raise ValueError(f"take: shape {x.shape} needs an axis")
@@ -225,7 +250,7 @@ def take(x: Any, indices: Any, /, *, axis: int | None = None) -> Array:
 
 
 def _indices(name: str, indices: Any) -> Array:
-    array = asarray(indices)
+    array = operand(name, indices)
     if array.dtype is not int64 and array.size:
         raise TypeError(f"{name}: indices are ints, not {array.dtype}")
     return asarray(array, dtype=int64)
@@ -233,7 +258,7 @@ def _indices(name: str, indices: Any) -> Array:
 
 def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Array:
     """For each place of `indices`, the element of `x` at that index along `axis`; the other axes broadcast."""
-    x = asarray(x)
+    x = operand("take_along_axis", x)
     return x[_along_axis("take_along_axis", x.shape, indices, axis)]
 
 
@@ -249,18 +274,24 @@ def _along_axis(name: str, shape: Shape, indices: Any, axis: int) -> tuple:
 
 def scatter_add(values: Any, key: Any, shape: Shape) -> Array:
     """Zeros of `shape` with `values` added at `[key]`; places named twice get both. The transpose of indexing."""
-    values = asarray(values)
+    values, shape = operand("scatter_add", values), sizes_of(shape, "scatter_add")
+    if values.dtype is bool_:
+        values = asarray(values, dtype=int64)
     start, axes, picked = resolve(key, shape)
+    if broadcast_shapes("scatter_add", values.shape, picked) != picked:
+        raise ValueError(f"scatter_add: values of shape {values.shape} do not stretch to shape {picked} of the places")
+    source = stretch(values._flat, values.shape, picked)
     places = gather(range(prod(shape)), start, axes)  # type: ignore[arg-type]
     flat = [values.dtype.lift(0)] * prod(shape)
-    add = values.dtype.binary["add"]
-    source = stretch(values._flat, values.shape, picked)
     if len(set(places)) == len(places):
         for place, v in zip(places, source, strict=True):
             flat[place] = v
     else:
+        arrived: dict[int, list] = {}
         for place, v in zip(places, source, strict=True):
-            flat[place] = add((flat[place],), (v,))[0]
+            arrived.setdefault(place, []).append(v)
+        for place, terms in arrived.items():
+            flat[place] = values.dtype.total(terms)
     return make(flat, shape, values.dtype)
 
 

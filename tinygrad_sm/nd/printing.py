@@ -16,7 +16,7 @@ def render(flat: list, shape: Shape, prefix: str, suffix: str) -> str:
         return f"{prefix}{_plain(flat[0])}{suffix}"
     cut = len(flat) > WHOLE
     shown = [_text(v) for v in flat] if not cut else None
-    width = max(map(len, shown), default=0) if shown else 0
+    width = max(map(len, shown), default=0) if shown and len(shape) > 1 else 0  # columns line up, a single row has none
 
     def block(start: int, axis: int) -> str:
         n = shape[axis]

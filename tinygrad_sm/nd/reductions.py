@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from math import prod as product
 from typing import Any
 
 from tinygrad_sm.nd import elementwise
-from tinygrad_sm.nd.array import Array, asarray, make, offsets
+from tinygrad_sm.nd.array import Array, asarray, make, offsets, operand
 from tinygrad_sm.nd.dtypes import DType, bool_, decimal, float64, int64
-from tinygrad_sm.nd.shapes import Shape, all_axes, gather, reduced_shape
+from tinygrad_sm.nd.manipulation import concat, zeros
+from tinygrad_sm.nd.shapes import Shape, all_axes, gather, one_axis, reduced_shape
 
 Axis = int | Sequence[int] | None
 
 
-def _rows(x: Array, axes: Shape) -> Iterable[Sequence]:
+def _rows(x: Array, axes: Shape) -> list[list]:
     """The elements that each result is made of, in the order of the results."""
     flat, shape = x._flat, x.shape
     if not axes:
@@ -30,12 +31,12 @@ def _rows(x: Array, axes: Shape) -> Iterable[Sequence]:
         count = product(shape[:first])
         length, inner = product(shape[first : last + 1]), product(shape[last + 1 :])
     block = length * inner
-    return (flat[i * block + j : (i + 1) * block : inner] for i in range(count) for j in range(inner))
+    return [flat[i * block + j : (i + 1) * block : inner] for i in range(count) for j in range(inner)]
 
 
-def _reduce(name: str, x: Any, axis: Axis, keepdims: bool, dtype: DType | None, kernel: Callable[[Sequence], Any]) -> Any:
+def _reduce(name: str, x: Any, axis: Axis, keepdims: bool, dtype: DType | None, kernel: Callable[[list], Any]) -> Any:
     """One kernel over each row. A plain float stays one."""
-    array = asarray(x)
+    array = operand(name, x)
     axes = all_axes(axis, array.ndim, name)
     flat = [*map(kernel, _rows(array, axes))]
     if type(x) is float:
@@ -43,20 +44,19 @@ def _reduce(name: str, x: Any, axis: Axis, keepdims: bool, dtype: DType | None, 
     return make(flat, reduced_shape(array.shape, axes, keepdims), dtype or array.dtype)
 
 
-def _summable(x: Any) -> Array:
-    """bools count as ints."""
-    x = asarray(x)
-    return asarray(x, dtype=int64) if x.dtype is bool_ else x
-
-
-def _floating(x: Any) -> Any:
-    if type(x) is float:
+def _numbers(name: str, x: Any, dtype: DType | None = None, least: DType = int64) -> Any:
+    """The elements as `dtype`, or as a type that is at least `least`: bools count as ints. A plain float stays one."""
+    if type(x) is float and dtype is None:
         return x
-    x = asarray(x)
-    return asarray(x, dtype=float64) if x.dtype.rank < 2 else x
+    x = operand(name, x)
+    return asarray(x, dtype=dtype or (least if x.dtype.rank < least.rank else x.dtype))
 
 
-def sum(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
+def _dtype(x: Any) -> DType:
+    return float64 if type(x) is float else x.dtype
+
+
+def sum(x: Any, /, *, axis: Axis = None, dtype: DType | None = None, keepdims: bool = False) -> Any:
     """The sum over `axis` (None: all axes); 0 for no elements.
 
     Float sums are exact before they are rounded (`math.fsum`), so they do not depend on the order of the terms.
@@ -65,47 +65,46 @@ def sum(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> nd.sum(nd.asarray([[1e16, 1.0], [1.0, -1e16]]))
     array(2.0)
     """
-    if type(x) is not float:
-        x = _summable(x)
+    x = _numbers("sum", x, dtype)
     return _reduce("sum", x, axis, keepdims, None, _dtype(x).total)
 
 
-def prod(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
+def prod(x: Any, /, *, axis: Axis = None, dtype: DType | None = None, keepdims: bool = False) -> Any:
     """The product over `axis`; 1 for no elements."""
-    if type(x) is not float:
-        x = _summable(x)
+    x = _numbers("prod", x, dtype)
     return _reduce("prod", x, axis, keepdims, None, _dtype(x).product)
-
-
-def _dtype(x: Any) -> DType:
-    return float64 if type(x) is float else x.dtype
 
 
 def max(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """The largest element over `axis`; nan if there is one. No elements are a ValueError."""
-    return _extreme("max", x, axis, keepdims, "largest")
+    return _extreme("max", x, axis, keepdims, builtins.max)
 
 
 def min(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """The smallest element over `axis`; nan if there is one. No elements are a ValueError."""
-    return _extreme("min", x, axis, keepdims, "smallest")
+    return _extreme("min", x, axis, keepdims, builtins.min)
 
 
-def _extreme(name: str, x: Any, axis: Axis, keepdims: bool, which: str) -> Any:
-    if type(x) is not float:
-        x = asarray(x)
-        _not_empty(name, x, axis)
-    return _reduce(name, x, axis, keepdims, None, getattr(_dtype(x), which))
+def _extreme(name: str, x: Any, axis: Axis, keepdims: bool, extreme: Callable[[list], Any]) -> Any:
+    array = _not_empty(name, x, axis)
+    is_nan, has_nan = array.dtype.is_nan, array.dtype.has_nan
+
+    def nan_first(row: list) -> Any:
+        return next(filter(is_nan, row)) if has_nan(row) else extreme(row)
+
+    return _reduce(name, x, axis, keepdims, None, nan_first if has_nan(array._flat) else extreme)
 
 
-def _not_empty(name: str, x: Array, axis: Axis) -> None:
-    if 0 in [x.shape[a] for a in all_axes(axis, x.ndim, name)]:
-        raise ValueError(f"{name}: no elements along axis {axis} of shape {x.shape}")
+def _not_empty(name: str, x: Any, axis: Axis) -> Array:
+    array = operand(name, x)
+    if 0 in [array.shape[a] for a in all_axes(axis, array.ndim, name)]:
+        raise ValueError(f"{name}: no elements along axis {axis} of shape {array.shape}")
+    return array
 
 
 def mean(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """The mean over `axis`; nan for no elements."""
-    x = _floating(x)
+    x = _numbers("mean", x, least=float64)
     return elementwise.divide(sum(x, axis=axis, keepdims=keepdims), _count("mean", x, axis))
 
 
@@ -116,7 +115,7 @@ def _count(name: str, x: Any, axis: Axis) -> float:
 
 def var(x: Any, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """The variance over `axis`: squared distances from the mean, divided by their number less `correction`."""
-    x = _floating(x)
+    x = _numbers("var", x, least=float64)
     distances = x - mean(x, axis=axis, keepdims=True)
     count = builtins.max(_count("var", x, axis) - correction, 0.0)
     return elementwise.divide(sum(distances * distances, axis=axis, keepdims=keepdims), count)
@@ -129,17 +128,17 @@ def std(x: Any, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool
 
 def all(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Whether every element over `axis` is true (not zero)."""
-    return _reduce("all", asarray(x), axis, keepdims, bool_, builtins.all)
+    return _reduce("all", operand("all", x), axis, keepdims, bool_, builtins.all)
 
 
 def any(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Whether some element over `axis` is true (not zero)."""
-    return _reduce("any", asarray(x), axis, keepdims, bool_, builtins.any)
+    return _reduce("any", operand("any", x), axis, keepdims, bool_, builtins.any)
 
 
 def count_nonzero(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """How many elements over `axis` are not zero."""
-    return sum(elementwise.not_equal(asarray(x), 0), axis=axis, keepdims=keepdims)
+    return sum(elementwise.not_equal(operand("count_nonzero", x), 0), axis=axis, keepdims=keepdims)
 
 
 def argmax(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
@@ -149,32 +148,33 @@ def argmax(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Arr
     >>> nd.argmax(nd.asarray([[1.0, 3.0], [4.0, 2.0]]), axis=1)
     array([1, 0])
     """
-    return _extreme_index("argmax", x, axis, keepdims, "largest")
+    return _extreme_index("argmax", x, axis, keepdims, builtins.max)
 
 
 def argmin(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
     """The index of the smallest element along `axis` (None: in the flattened array), the first one at ties."""
-    return _extreme_index("argmin", x, axis, keepdims, "smallest")
+    return _extreme_index("argmin", x, axis, keepdims, builtins.min)
 
 
-def _extreme_index(name: str, x: Any, axis: int | None, keepdims: bool, which: str) -> Array:
-    x = asarray(x)
-    _not_empty(name, x, axis)
-    extreme, is_nan = getattr(x.dtype, which), x.dtype.is_nan
+def _extreme_index(name: str, x: Any, axis: int | None, keepdims: bool, extreme: Callable[[list], Any]) -> Array:
+    array = _not_empty(name, x, axis)
+    is_nan, has_nan = array.dtype.is_nan, array.dtype.has_nan
 
-    def place(row: Sequence) -> int:
-        best = extreme(row)
-        return next(i for i, v in enumerate(row) if is_nan(v)) if is_nan(best) else row.index(best)
+    def nan_first(row: list) -> int:
+        return [*map(is_nan, row)].index(True) if has_nan(row) else row.index(extreme(row))
 
-    return _reduce(name, x, axis, keepdims, int64, place)
+    def place(row: list) -> int:
+        return row.index(extreme(row))
+
+    return _reduce(name, array, axis, keepdims, int64, nan_first if has_nan(array._flat) else place)
 
 
 def along(name: str, x: Any, axis: Axis, kernel: Callable[[list], list], dtype: DType | None = None) -> Array:
     """Every row along `axis` (of the elements along several axes) replaced by `kernel` of it, which keeps its length."""
-    x = asarray(x)
+    x = operand(name, x)
     axes = all_axes(axis, x.ndim, name)
     kept = tuple(i for i in range(x.ndim) if i not in axes)
-    flat = [v for row in _rows(x, axes) for v in kernel([*row])]
+    flat = [v for row in _rows(x, axes) for v in kernel(row)]
     if axes and kept and kept[-1] > axes[0]:  # the rows were read across: put their elements back where they came from
         order = kept + axes
         every = offsets(tuple(x.shape[i] for i in order))
@@ -186,20 +186,28 @@ def reduce_along(
     name: str, x: Any, axis: Axis, kernel: Callable[[list], Any], *, keepdims: bool = False, dtype: DType | None = None
 ) -> Array:
     """Every row along `axis` (of the elements along several axes) reduced to one number by `kernel`."""
-    return _reduce(name, asarray(x), axis, keepdims, dtype, lambda row: kernel([*row]))
+    return _reduce(name, operand(name, x), axis, keepdims, dtype, kernel)
 
 
-def cumulative_sum(x: Any, /, *, axis: int | None = None) -> Array:
-    """The sums of the first 1, 2, ... elements along `axis`, each with the rounding errors before it put back."""
-    x = _summable(x)
+def cumulative_sum(
+    x: Any, /, *, axis: int | None = None, dtype: DType | None = None, include_initial: bool = False
+) -> Array:
+    """The sums of the first 1, 2, ... elements along `axis`, each with the rounding errors before it put back.
+
+    With `include_initial` a sum of no elements, 0, comes before the others.
+    """
+    x = operand("cumulative_sum", _numbers("cumulative_sum", x, dtype))
     if axis is None and x.ndim != 1:
         raise ValueError(f"cumulative_sum: shape {x.shape} needs an axis")
-    return along("cumulative_sum", x, axis, x.dtype.running_totals)
+    at = one_axis(axis or 0, x.ndim, "cumulative_sum")
+    if include_initial:
+        x = concat([zeros((*x.shape[:at], 1, *x.shape[at + 1 :]), dtype=x.dtype), x], axis=at)
+    return along("cumulative_sum", x, at, x.dtype.running_totals)
 
 
 def argsort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
     """The indices that sort along `axis`; equal elements keep their order and nan comes last."""
-    x = asarray(x)
+    x = operand("argsort", x)
     is_nan, has_nan = x.dtype.is_nan, x.dtype.has_nan
 
     def order(row: list) -> list:
@@ -214,7 +222,7 @@ def argsort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool
 
 def sort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
     """The elements in order along `axis`; nan comes last."""
-    x = asarray(x)
+    x = operand("sort", x)
     is_nan, has_nan = x.dtype.is_nan, x.dtype.has_nan
 
     def ordered(row: list) -> list:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import prod
+from itertools import zip_longest
 from operator import index
 
 Shape = tuple[int, ...]
+
+PLAIN = frozenset({bool, int, float})  # the types of Python numbers
 
 
 class AxisError(ValueError, IndexError):
@@ -19,6 +21,14 @@ def as_shape(shape: int | Iterable[int]) -> Shape:
         sizes = tuple(map(index, shape)) if isinstance(shape, Iterable) else (index(shape),)
     except TypeError:
         raise TypeError(f"a shape is an int or a tuple of ints, not {shape!r}") from None
+    return sizes
+
+
+def sizes_of(shape: int | Iterable[int], name: str) -> Shape:
+    """The shape of an array to be made, which has no negative sizes."""
+    sizes = as_shape(shape)
+    if sizes and min(sizes) < 0:
+        raise ValueError(f"{name}: a shape has no negative sizes: {sizes}")
     return sizes
 
 
@@ -103,19 +113,19 @@ def gather(flat: list, start: int, axes: Sequence[range | Sequence[int]]) -> lis
 
 def stretch(flat: list, shape: Shape, target: Shape) -> list:
     """The flat list of an array of `shape` broadcast to `target`, which must fit."""
-    if shape == target or len(flat) == prod(target) == 1:
+    if shape == target:
         return flat
-    padding = len(target) - len(shape)
-    if shape == target[padding:]:  # only new leading axes: whole copies
-        return flat * prod(target[:padding])
-    sizes = (1,) * padding + shape
-    axes: list[range | Sequence[int]] = [
-        range(0, n * step, step) if n == m else (0,) * m for n, m, step in zip(sizes, target, row_major(sizes), strict=True)
-    ]
-    if shape and shape[-1] == 1 and target[-1] != 1:  # each element many times: cheaper than looking each one up
-        width = target[-1]
-        return [v for v in gather(flat, 0, axes[:-1]) for _ in range(width)]
-    return gather(flat, 0, axes)
+    if 0 in target:
+        return []
+    block = 1  # axis by axis from the last: each block of what lies within the axis is copied as often as it stretches
+    for n, m in zip_longest(reversed(shape), reversed(target), fillvalue=1):
+        if n != m:
+            copies: list = []
+            for start in range(0, len(flat), block):
+                copies += flat[start : start + block] * m
+            flat = copies
+        block *= m
+    return flat
 
 
 def flatten(x: object) -> tuple[list, Shape]:
@@ -123,12 +133,16 @@ def flatten(x: object) -> tuple[list, Shape]:
     if hasattr(x, "_flat"):
         return x._flat, x.shape  # type: ignore[attr-defined]
     if hasattr(x, "tolist"):
+        if getattr(x, "requires_grad", False):
+            raise TypeError("an array keeps no gradient; say x.detach() for the numbers alone")
         shape = tuple(getattr(x, "shape", ()))
         x = x.tolist()
         if 0 in shape:  # lists cannot tell (0, 3) from (0,)
             return [], shape
     if not isinstance(x, (list, tuple, range)):
         return [x], ()
+    if PLAIN.issuperset(map(type, x)):  # the innermost lists, at the speed of C
+        return [*x], (len(x),)
     parts = [flatten(v) for v in x]
     shapes = {shape for _, shape in parts}
     if len(shapes) > 1:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from tinygrad_sm import nd
 from tinygrad_sm.graph import primitive
-from tinygrad_sm.ops.helpers import lifted, magnitude, over, special, sqrt_of, sqrt_of_pi
+from tinygrad_sm.graph.namespaces import SCALARS
+from tinygrad_sm.ops.helpers import divisor, gaussian, lifted, magnitude, over, special, sqrt_of, sqrt_of_pi, times
 
 # --- arithmetic
 
@@ -37,11 +39,16 @@ multiply.vjps(lambda xp, g, out, a, b: g * b, lambda xp, g, out, a, b: g * a)
 
 @primitive
 def divide(xp, a, b):
-    """a / b. Rule: g / b; -g out / b."""
+    """a / b. Rule: g / b; -g a / b^2."""
     return a / b
 
 
-divide.vjps(lambda xp, g, out, a, b: over(xp, g, b), lambda xp, g, out, a, b: -over(xp, g, b) * out)
+def _by_denominator(xp, g, out, a, b):
+    b = divisor(xp, g, b)
+    return -xp.divide(g, b) * xp.divide(a, b)
+
+
+divide.vjps(lambda xp, g, out, a, b: over(xp, g, b), _by_denominator)
 
 
 @primitive
@@ -63,14 +70,15 @@ def pow(xp, a, b):
 
 
 def _by_base(xp, g, out, a, b):
-    b = lifted(xp, b, a)
-    return g * xp.where(xp.equal(b, 0.0), 0.0, b * xp.pow(a, b - 1.0))
+    if type(b) in SCALARS and not b:
+        return xp.zeros_like(a)  # a ** 0 is 1 everywhere
+    return times(xp, g * b, xp.pow(a, b - 1))
 
 
 def _by_exponent(xp, g, out, a, b):
-    a, b = lifted(xp, a, b), lifted(xp, b, a)
-    at_zero = xp.logical_and(xp.equal(a, 0.0), xp.greater_equal(b, 0.0))
-    return g * out * xp.log(xp.where(at_zero, 1.0, a))
+    a = lifted(xp, a, out)
+    at_zero = xp.logical_and(xp.equal(a, 0.0), b >= 0.0)
+    return times(xp, g, out * xp.log(xp.where(at_zero, 1.0, a)))
 
 
 pow.vjps(_by_base, _by_exponent)
@@ -116,7 +124,7 @@ exp.vjps(lambda xp, g, out, x: g * out)
 
 @primitive
 def expm1(xp, x):
-    """e ** x - 1, accurate near 0. Rule: g (out + 1)."""
+    """e ** x - 1, accurate near 0. Rule: g e^x."""
     return xp.expm1(x)
 
 
@@ -191,7 +199,7 @@ def erf(xp, x):
     return special(xp, "erf", x)
 
 
-erf.vjps(lambda xp, g, out, x: g * xp.exp(-x * x) * (2.0 / sqrt_of_pi(x)))
+erf.vjps(lambda xp, g, out, x: g * (gaussian(xp, x) * (2.0 / sqrt_of_pi(x))))
 
 
 @primitive
@@ -200,7 +208,7 @@ def erfc(xp, x):
     return special(xp, "erfc", x)
 
 
-erfc.vjps(lambda xp, g, out, x: g * xp.exp(-x * x) * (-2.0 / sqrt_of_pi(x)))
+erfc.vjps(lambda xp, g, out, x: g * (gaussian(xp, x) * (-2.0 / sqrt_of_pi(x))))
 
 # --- activations (sigmoid and its kin are in the softmax family)
 
@@ -243,16 +251,17 @@ def gelu(xp, x):
 
     Phi(x) = erfc(-x / sqrt(2)) / 2 keeps its digits in the left tail. (Hendrycks and Gimpel, 1606.08415)
     """
-    return x * _normal_cdf(xp, x)
+    return x * _normal_cdf(x)
 
 
 @gelu.vjps
 def _(xp, g, out, x):
-    density = xp.exp(-0.5 * x * x) * (1.0 / (sqrt_of(2.0, x) * sqrt_of_pi(x)))
-    return g * (_normal_cdf(xp, x) + x * density)
+    root = sqrt_of(2.0, x)
+    density = gaussian(xp, x / root) * (1.0 / (root * sqrt_of_pi(x)))
+    return g * (_normal_cdf(x) + x * density)
 
 
-def _normal_cdf(xp, x):
+def _normal_cdf(x):
     return 0.5 * erfc(-x / sqrt_of(2.0, x))
 
 
@@ -278,11 +287,7 @@ minimum.vjps(lambda xp, g, out, a, b: _to_winner(xp, g, a < b, a, b), lambda xp,
 
 
 def _to_winner(xp, g, wins, a, b):
-    return xp.where(wins, g, xp.where(_tie(xp, a, b), 0.5 * g, 0.0))
-
-
-def _tie(xp, a, b):
-    return xp.equal(lifted(xp, a, b), lifted(xp, b, a))
+    return xp.where(wins, g, xp.where(xp.equal(a, b), 0.5 * g, 0.0))
 
 
 @primitive
@@ -300,6 +305,13 @@ def _(xp, g, out, x, *, min, max):
 def where(xp, condition, a, b):
     """a where the condition holds and b elsewhere. Rule: no gradient; g where it holds; g where it does not."""
     return xp.where(condition, a, b)
+
+
+@where.prepare
+def _(xp, condition, a, b):
+    if type(condition) in SCALARS and xp is not nd:  # the standard wants an array
+        condition = xp.asarray(bool(condition))
+    return condition, a, b
 
 
 where.vjps(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_sm import nd
-from tinygrad_sm.graph.namespaces import SCALARS, as_operand, namespace_of, shape
+from tinygrad_sm.graph import primitive
+from tinygrad_sm.graph.namespaces import SCALARS, as_operand, kind_of, namespace_of, shape
 from tinygrad_sm.graph.value import nested_lists, plain
 from tinygrad_sm.nd.shapes import Shape, all_axes, flatten, reduced_shape
 
@@ -15,10 +16,26 @@ Axis = int | Sequence[int] | None
 
 
 def over(xp: Any, g: Any, x: Any) -> Any:
-    """g / x, and 0 where g is 0: what does not flow into a pole does not come out of it as nan."""
-    if type(g) is float and type(x) is float:
-        return nd.divide(g, x) if g else g
-    return xp.where(xp.equal(g, 0.0), 0.0, g / x)
+    """g / x, and 0 where nothing flows (g = 0) into a pole or a nan of 1 / x: what was masked stays masked."""
+    return xp.divide(g, divisor(xp, g, x))
+
+
+def divisor(xp: Any, g: Any, x: Any) -> Any:
+    """x, and inf where x is 0 or nan and g is 0."""
+    if type(x) in SCALARS:
+        if x > 0 or x < 0:
+            return x
+        x = lifted(xp, x, g)
+    usable = xp.logical_or(xp.not_equal(g, 0.0), xp.abs(plain(x)) > 0.0)
+    return xp.where(usable, x, math.inf)
+
+
+def times(xp: Any, g: Any, slope: Any) -> Any:
+    """g * slope, and 0 where nothing flows (g = 0) along a slope that is infinite or nan."""
+    if type(g) is float and type(slope) is float:
+        return g * slope if g else g
+    usable = xp.logical_or(xp.not_equal(g, 0.0), xp.abs(plain(slope)) < math.inf)
+    return g * xp.where(usable, slope, 0.0)
 
 
 def magnitude(xp: Any, x: Any) -> Any:
@@ -26,9 +43,17 @@ def magnitude(xp: Any, x: Any) -> Any:
     return xp.where(x < 0.0, -x, x)
 
 
+def gaussian(xp: Any, x: Any) -> Any:
+    """exp(-x^2). Beyond 1e18 that is 0 on every kind of number, so x stops there and its square does not overflow."""
+    x = xp.clip(x, -1e18, 1e18)
+    return xp.exp(-x * x)
+
+
 def lifted(xp: Any, x: Any, like: Any) -> Any:
-    """A Python number as an array of the kind of `like`, so that functions of it have that array's precision."""
-    return xp.full_like(like, x) if type(x) in SCALARS else x
+    """A Python number, or an array of ints, as floats of the kind of `like`, so that functions of it are as precise."""
+    if type(x) in SCALARS:
+        return xp.full_like(like, x)
+    return x if kind_of(plain(x)) == "real floating" else xp.astype(x, plain(like).dtype)
 
 
 def sqrt_of(number: float, like: Any) -> Any:
@@ -39,7 +64,8 @@ def sqrt_of(number: float, like: Any) -> Any:
 
 def sqrt_of_pi(like: Any) -> Any:
     """The square root of pi to the precision of `like`."""
-    return nd.sqrt(nd.pi_like(plain(like)))
+    data = plain(like)
+    return nd.sqrt(nd.pi_like(data)) if isinstance(data, nd.Decimals) else math.sqrt(math.pi)
 
 
 def special(xp: Any, name: str, x: Any) -> Any:
@@ -47,8 +73,26 @@ def special(xp: Any, name: str, x: Any) -> Any:
     function = getattr(xp, name, None)
     if function is not None:
         return function(x)
+    if xp.__name__ == "jax.numpy":
+        from jax.scipy import special as library
+
+        return getattr(library, name)(x)
     flat = map(getattr(math, name), flatten(nested_lists(x))[0])
-    return xp.reshape(xp.asarray([*flat], dtype=x.dtype), x.shape)
+    dtype = x.dtype if kind_of(x, xp) == "real floating" else xp.asarray(0.0).dtype
+    return xp.reshape(xp.asarray([*flat], dtype=dtype), x.shape)
+
+
+def plain_op(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes a function of plain data of `forward(xp, ...)`, with the manners of an op: lists become arrays, and errors
+    name it. Of a Value it takes the data."""
+    op = primitive(forward)
+
+    def function(*args: Any, **keywords: Any) -> Any:
+        return op(*map(plain, args), **{key: plain(x) for key, x in keywords.items()})
+
+    function.__name__, function.__doc__, function.__module__ = op.name, op.__doc__, op.__module__
+    function.__wrapped__ = op  # type: ignore[attr-defined]  # for its signature
+    return function
 
 
 def as_plain(x: Any, name: str) -> Any:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from tinygrad_sm.graph import primitive
-from tinygrad_sm.graph.namespaces import shape
+from tinygrad_sm.graph import Value, primitive
+from tinygrad_sm.graph.namespaces import as_operand, namespace_of, shape
+from tinygrad_sm.graph.value import plain
 from tinygrad_sm.ops import reductions
+from tinygrad_sm.ops.elementwise import multiply
 from tinygrad_sm.ops.gathering import getitem
-from tinygrad_sm.ops.helpers import as_plain
 from tinygrad_sm.ops.shapes import permute_dims, reshape
 
 
@@ -18,6 +19,10 @@ def matmul(xp, a, b):
     """The matrix product over the last two axes, broadcast over the others. Rule: g b^T; a^T g."""
     if not shape(a) or not shape(b):
         raise ValueError(f"matmul: shapes {shape(a)} and {shape(b)}; both need at least one axis (use * for numbers)")
+    if shape(a)[-1] != shape(b)[max(len(shape(b)) - 2, 0)]:
+        raise ValueError(
+            f"matmul: shapes {shape(a)} and {shape(b)} do not fit; the last axis of one meets the last but one of the other"
+        )
     return xp.matmul(a, b)
 
 
@@ -46,7 +51,7 @@ def dot(xp, a, b):
     """The sum of the products of two vectors. Rule: g b; g a."""
     if len(shape(a)) != 1 or len(shape(b)) != 1:
         raise ValueError(f"dot: takes two vectors, and got shapes {shape(a)} and {shape(b)}; use matmul (@) for matrices")
-    return xp.matmul(a, b)
+    return matmul.forward(xp, a, b)
 
 
 dot.vjps(lambda xp, g, out, a, b: g * b, lambda xp, g, out, a, b: g * a)
@@ -76,47 +81,66 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     >>> tg.einsum("ij,j->i", [[1.0, 2.0], [3.0, 4.0]], [1.0, 10.0])
     array([21.0, 43.0])
     """
-    text = subscripts.replace(" ", "")
-    left, arrow, output = text.partition("->")
-    terms = left.split(",")
-    if not arrow:
-        output = "".join(sorted(c for c in {*left} if c != "," and left.count(c) == 1))
-    if len(terms) != len(operands) or not {*output} <= {*left} or not (left + output).replace(",", "").isalpha():
-        raise ValueError(f"einsum: {subscripts!r} does not fit {len(operands)} operand(s)")
-    parts = [_summed_diagonal(term, x, subscripts) for term, x in zip(terms, operands, strict=True)]
+    operands = _operands(operands)
+    terms, output = _parsed(subscripts, len(operands))
+    sizes: dict[str, int] = {}
+    for term, x in zip(terms, operands, strict=True):
+        if len(term) != len(shape(x)):
+            raise ValueError(f"einsum: {term!r} in {subscripts!r} names {len(term)} axes, and the operand has shape {shape(x)}")
+        for c, n in zip(term, shape(x), strict=True):
+            if sizes.setdefault(c, n) != n:
+                shapes = " and ".join(str(shape(v)) for v in operands)
+                raise ValueError(f"einsum: letter {c!r} of {subscripts!r} is of size {sizes[c]} and of size {n} in {shapes}")
+    parts = [_diagonal(term, x, sizes) for term, x in zip(terms, operands, strict=True)]
     while len(parts) > 1:
         (term, x), (other, y) = parts[:2]
         rest = output + "".join(t for t, _ in parts[2:])
-        parts[:2] = [_contract(term, x, other, y, {*rest})]
+        parts[:2] = [_contract(term, x, other, y, {*rest}, sizes)]
     term, x = parts[0]
     gone = tuple(i for i, c in enumerate(term) if c not in output)
-    if gone:
-        x = reductions.sum(x, axis=gone)
+    x = reductions.sum(x, axis=gone) if gone else x
     term = "".join(c for c in term if c in output)
     return permute_dims(x, axes=tuple(term.index(c) for c in output)) if len(term) > 1 else x
 
 
-def _summed_diagonal(term: str, x: Any, subscripts: str) -> tuple[str, Any]:
+def _operands(operands: tuple) -> list:
+    """Values as they are, and everything else as numbers or arrays of one library."""
+    xp = namespace_of([plain(x) for x in operands if not isinstance(x, (list, tuple))], "einsum")
+    return [x if isinstance(x, Value) else as_operand(x, xp, "einsum") for x in operands]
+
+
+def _parsed(subscripts: str, count: int) -> tuple[list[str], str]:
+    """The letters of each operand and of the result."""
+    if not isinstance(subscripts, str):
+        raise TypeError(f"einsum: needs subscripts such as 'ij,jk->ik', not {subscripts!r}")
+    left, arrow, output = subscripts.replace(" ", "").partition("->")
+    terms = left.split(",")
+    letters = "".join(terms)
+    if not arrow:
+        output = "".join(sorted(c for c in {*letters} if letters.count(c) == 1))
+    if len(terms) != count or (letters + output and not (letters + output).isalpha()):
+        raise ValueError(f"einsum: {subscripts!r} is not letters for {count} operand(s)")
+    if not {*output} <= {*letters} or len({*output}) < len(output):
+        raise ValueError(f"einsum: the result of {subscripts!r} names each letter once, and only letters of the operands")
+    return terms, output
+
+
+def _diagonal(term: str, x: Any, sizes: dict[str, int]) -> tuple[str, Any]:
     """An operand whose letters differ: a letter that occurs twice picks the diagonal."""
-    sizes = shape_of(x)
-    if len(term) != len(sizes):
-        raise ValueError(f"einsum: {term!r} in {subscripts!r} names {len(term)} axes, and the operand has shape {sizes}")
     for c in dict.fromkeys(term):
         while term.count(c) > 1:
             i, j = term.index(c), term.rindex(c)
-            n = shape_of(x)[i]
             order = [i, j, *(k for k in range(len(term)) if k not in (i, j))]
-            x = getitem(permute_dims(x, axes=order), key=([*range(n)], [*range(n)], ...))
+            places = [*range(sizes[c])]
+            x = getitem(permute_dims(x, axes=order), key=(places, places, ...))
             term = c + "".join(term[k] for k in order[2:])
     return term, x
 
 
-def _contract(a: str, x: Any, b: str, y: Any, wanted: set[str]) -> tuple[str, Any]:
+def _contract(a: str, x: Any, b: str, y: Any, wanted: set[str], sizes: dict[str, int]) -> tuple[str, Any]:
     """Two operands multiplied, and summed over the letters that they share and nobody else wants, by one matmul."""
-    sizes = dict(zip(a, shape_of(x), strict=True))
-    for c, n in zip(b, shape_of(y), strict=True):
-        if sizes.setdefault(c, n) != n:
-            raise ValueError(f"einsum: letter {c!r} is of size {sizes[c]} and of size {n}")
+    if not a or not b:
+        return a + b, multiply(x, y)
     alone_a = tuple(i for i, c in enumerate(a) if c not in b and c not in wanted)
     alone_b = tuple(i for i, c in enumerate(b) if c not in a and c not in wanted)
     x = reductions.sum(x, axis=alone_a) if alone_a else x
@@ -134,8 +158,3 @@ def _contract(a: str, x: Any, b: str, y: Any, wanted: set[str]) -> tuple[str, An
     right = arranged(b, y, batch + inner + columns, (inner, columns))
     letters = batch + rows + columns
     return "".join(letters), reshape(matmul(left, right), shape=tuple(sizes[c] for c in letters))
-
-
-def shape_of(x: Any) -> tuple[int, ...]:
-    """The shape of a Value, array, list or number."""
-    return shape(as_plain(x, "einsum"))

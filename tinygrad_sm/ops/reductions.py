@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from tinygrad_sm.graph import primitive
-from tinygrad_sm.graph.namespaces import namespace_of, shape
+from tinygrad_sm.graph.namespaces import kind_of, shape
+from tinygrad_sm.graph.value import plain
 from tinygrad_sm.nd.shapes import all_axes
-from tinygrad_sm.ops.helpers import as_plain, count, keep, spread
+from tinygrad_sm.ops.helpers import count, keep, plain_op, spread, sqrt_of
 
 
 @primitive
@@ -23,7 +26,7 @@ def mean(xp, x, *, axis=None, keepdims=False):
     return xp.mean(x, axis=axis, keepdims=keepdims)
 
 
-mean.vjps(lambda xp, g, out, x, *, axis, keepdims: spread(xp, g / count(x, axis), x, axis, keepdims))
+mean.vjps(lambda xp, g, out, x, *, axis, keepdims: spread(xp, g / (count(x, axis) or 1), x, axis, keepdims))
 
 
 @primitive
@@ -41,7 +44,7 @@ def min(xp, x, *, axis=None, keepdims=False):
 def _shared(xp, g, out, x, *, axis, keepdims):
     ties = xp.equal(x, keep(xp, out, x, axis, keepdims))
     sharers = xp.sum(xp.where(ties, xp.ones_like(x), 0.0), axis=axis, keepdims=True)
-    return xp.where(ties, keep(xp, g, x, axis, keepdims) / sharers, 0.0)
+    return xp.where(ties, keep(xp, g, x, axis, keepdims) / _nonzero(xp, sharers), 0.0)
 
 
 max.vjps(_shared)
@@ -102,19 +105,23 @@ def var(xp, x, *, axis=None, keepdims=False, correction=0.0):
 
 @var.vjps
 def _(xp, g, out, x, *, axis, keepdims, correction):
-    return keep(xp, g, x, axis, keepdims) * (2.0 / _degrees(x, axis, correction)) * _centered(xp, x, axis)
+    return keep(xp, 2.0 * g / _degrees(x, axis, correction), x, axis, keepdims) * _centered(xp, x, axis)
 
 
 @primitive
 def std(xp, x, *, axis=None, keepdims=False, correction=0.0):
-    """The standard deviation over `axis`. Rule: g (x - mean) / (out (n - correction)), 0 where out is 0."""
-    return xp.sqrt(var.forward(xp, x, axis=axis, keepdims=keepdims, correction=correction))
+    """The standard deviation over `axis`, which neither overflows nor underflows.
+
+    Rule: g (x - mean) / (out (n - correction)), 0 where out is 0.
+    """
+    length = norm.forward(xp, _centered(xp, x, axis), axis=axis, keepdims=keepdims)
+    return length / sqrt_of(_degrees(x, axis, correction), x)
 
 
 @std.vjps
 def _(xp, g, out, x, *, axis, keepdims, correction):
-    scale = keep(xp, g / _nonzero(xp, out), x, axis, keepdims) / _degrees(x, axis, correction)
-    return scale * _centered(xp, x, axis)
+    distances = _centered(xp, x, axis) / keep(xp, _nonzero(xp, out), x, axis, keepdims)
+    return keep(xp, g / _degrees(x, axis, correction), x, axis, keepdims) * distances
 
 
 def _degrees(x, axis, correction):
@@ -134,14 +141,15 @@ def norm(xp, x, *, axis=None, keepdims=False):
     if not count(x, axis):
         return xp.sum(x, axis=axis, keepdims=keepdims)
     largest = xp.max(xp.abs(x), axis=axis, keepdims=True)
-    usable = xp.logical_and(xp.isfinite(largest), xp.not_equal(largest, 0.0))
-    scale = xp.where(usable, largest, 1.0)
+    scale = xp.where(xp.logical_and(largest > 0.0, largest < math.inf), largest, 1.0)
     scaled = x / scale
     kept = xp.sqrt(xp.sum(scaled * scaled, axis=axis, keepdims=True)) * scale
     return kept if keepdims else xp.sum(kept, axis=axis)
 
 
-norm.vjps(lambda xp, g, out, x, *, axis, keepdims: keep(xp, g / _nonzero(xp, out), x, axis, keepdims) * x)
+@norm.vjps
+def _(xp, g, out, x, *, axis, keepdims):
+    return keep(xp, g, x, axis, keepdims) * (x / keep(xp, _nonzero(xp, out), x, axis, keepdims))
 
 
 @primitive
@@ -158,17 +166,23 @@ def _(xp, g, out, x, *, axis):
 
 @primitive
 def sort(xp, x, *, axis=-1, descending=False):
-    """The elements in order along `axis`. Rule: g, moved back to where its element came from."""
-    return xp.sort(x, axis=axis, descending=descending)
+    """The elements in order along `axis`, nan last. Rule: g, moved back to where its element came from."""
+    return xp.take_along_axis(x, _order(xp, x, axis, descending), axis=axis)
 
 
 @sort.vjps
 def _(xp, g, out, x, *, axis, descending):
-    order = xp.argsort(x, axis=axis, descending=descending)
+    order = _order(xp, plain(x), axis, descending)
     return xp.take_along_axis(g, xp.argsort(order, axis=axis), axis=axis)
 
 
-def argsort(x, *, axis=-1, descending=False):
-    """The indices that sort along `axis`, equal elements in their order: plain data."""
-    data = as_plain(x, "argsort")
-    return namespace_of([data]).argsort(data, axis=axis, descending=descending)
+@plain_op
+def argsort(xp, x, *, axis=-1, descending=False):
+    """The indices that sort along `axis`, equal elements in their order and nan last: plain data."""
+    return _order(xp, x, axis, descending)
+
+
+def _order(xp, x, axis, descending):
+    if descending:  # by the negated numbers, since numpy has no such option
+        x = -(x if kind_of(x) == "real floating" else xp.astype(x, xp.int64))
+    return xp.argsort(x, axis=axis, stable=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from math import prod
+from operator import index
 from typing import Any
 
-from tinygrad_sm import nd
 from tinygrad_sm.graph import primitive
-from tinygrad_sm.graph.namespaces import filled_like, shape
+from tinygrad_sm.graph.namespaces import filled_like, kind_of, shape
 from tinygrad_sm.graph.value import plain
 from tinygrad_sm.nd.shapes import as_shape, one_axis
 from tinygrad_sm.ops.gathering import getitem
+from tinygrad_sm.ops.helpers import as_plain
 
 
 @primitive
@@ -26,13 +28,9 @@ reshape.vjps(lambda xp, g, out, x, *, shape: _like(xp, g, x))
 def _whole(sizes, x):
     """The shape with its -1 worked out, which not every library does."""
     sizes = as_shape(sizes)
-    known = 1
-    for n in sizes:
-        known *= n if n != -1 else 1
-    total = 1
-    for n in shape(x):
-        total *= n
-    if sizes.count(-1) > 1 or (-1 in sizes and (known == 0 or total % known)) or (-1 not in sizes and known != total):
+    known, total = prod(n for n in sizes if n != -1), prod(shape(x))
+    fits = sizes.count(-1) == 1 and known > 0 and total % known == 0 if -1 in sizes else known == total
+    if not fits or min(sizes, default=0) < -1:
         raise ValueError(f"reshape: {total} elements of shape {shape(x)} do not fit shape {sizes}")
     return tuple(total // known if n == -1 else n for n in sizes)
 
@@ -108,6 +106,8 @@ flip.vjps(lambda xp, g, out, x, *, axis: xp.flip(g, axis=axis))
 @primitive
 def tril(xp, x, *, k=0):
     """The lower triangle of a matrix, with zeros above its k-th diagonal. Rule: the lower triangle of g."""
+    if len(shape(x)) < 2:
+        raise ValueError(f"tril: needs a matrix, and got shape {shape(x)}")
     return xp.tril(x, k=k)
 
 
@@ -116,21 +116,17 @@ tril.vjps(lambda xp, g, out, x, *, k: xp.tril(g, k=k))
 
 @primitive
 def concat(xp, *arrays, axis=0):
-    """A list of arrays joined along an axis that they have. Rule: to each its slice of g."""
+    """A list of arrays joined along an axis that they have (None: flattened first). Rule: to each its slice of g."""
     return xp.concat([*arrays], axis=axis)
 
 
 @concat.backward
 def _(xp, g, out, *arrays, axis):
-    if axis is None:
-        raise ValueError("concat: axis=None has no gradient; flatten the arrays first")
-    lead = (slice(None),) * one_axis(axis, len(shape(out)), "concat")
-    slices, start = [], 0
-    for x in arrays:
-        stop = start + shape(x)[len(lead)]
-        slices.append(lambda key=(*lead, slice(start, stop), ...): g[key])
-        start = stop
-    return tuple(slices)
+    at = 0 if axis is None else one_axis(axis, len(shape(out)), "concat")
+    sizes = [prod(shape(x)) if axis is None else shape(x)[at] for x in arrays]
+    stops = accumulate(sizes)
+    keys = [(slice(None),) * at + (slice(stop - n, stop), ...) for n, stop in zip(sizes, stops, strict=True)]
+    return tuple(lambda x=x, key=key: xp.reshape(g[key], shape(x)) for x, key in zip(arrays, keys, strict=True))
 
 
 @primitive
@@ -147,20 +143,27 @@ def _(xp, g, out, *arrays, axis):
 
 def split(x: Any, sections: int | Sequence[int], *, axis: int = 0) -> list:
     """x cut along `axis` into equal parts (an int) or before the given indices (a list), as a list."""
-    at = one_axis(axis, len(shape(_arrayed(x))), "split")
-    n = shape(_arrayed(x))[at]
+    sizes = shape(as_plain(x, "split"))
+    at = one_axis(axis, len(sizes), "split")
+    n = sizes[at]
     if isinstance(sections, int):
         if sections < 1 or n % sections:
             raise ValueError(f"split: axis {axis} of size {n} does not split into {sections} equal parts")
-        cuts = [n // sections * i for i in range(sections + 1)]
+        cuts = [*range(0, n, n // sections), n] if n else [0] * (sections + 1)
     else:
-        cuts = [0, *sections, n]
-    lead = (slice(None),) * at
-    return [getitem(x, key=(*lead, slice(a, b), ...)) for a, b in pairwise(cuts)]
+        cuts = [0, *_cuts(sections, n), n]
+    return [getitem(x, key=(slice(None),) * at + (slice(a, b), ...)) for a, b in pairwise(cuts)]
 
 
-def _arrayed(x):
-    return nd.asarray(x) if isinstance(x, (list, tuple)) else x
+def _cuts(sections, n):
+    """Indices of a split, each from 0 to n and not before the one before it."""
+    try:
+        cuts = [index(i) for i in sections]
+    except TypeError:
+        raise TypeError(f"split: takes the number of parts or a list of indices, not {sections!r}") from None
+    if any(not 0 <= a <= b <= n for a, b in pairwise([0, *cuts, n])):
+        raise ValueError(f"split: the indices {cuts} do not rise from 0 to {n}, the size of the axis")
+    return cuts
 
 
 # --- between kinds of numbers; the engine needs them where an op joins a float, or float32, with wider data
@@ -181,13 +184,16 @@ def as_array(xp, x, *, like):
     return filled_like(like, x)
 
 
-as_array.vjps(lambda xp, g, out, x, *, like: as_float(g))
+as_array.vjps(lambda xp, g, out, x, *, like: as_float(xp.sum(g)))
 
 
 @primitive
 def astype(xp, x, *, dtype):
-    """The elements as another type of floats. Rule: g as the old type."""
-    return nd.astype(x, dtype) if type(x) is float else xp.astype(x, dtype)
+    """The elements as another type of floats. Rule: g as the old type (the engine sees to that for every op)."""
+    out = xp.astype(xp.asarray(x), dtype)
+    if kind_of(out, xp) != "real floating":
+        raise TypeError(f"astype: {dtype} is no type of floats; convert plain data with its own library")
+    return out
 
 
-astype.vjps(lambda xp, g, out, x, *, dtype: xp.astype(g, x.dtype))
+astype.vjps(lambda xp, g, out, x, *, dtype: g)

@@ -17,21 +17,23 @@ from tinygrad_sm.ops.helpers import magnitude
 
 @fused
 def sigmoid(xp, z):
-    """1 / (1 + e^-z), element by element: the probability of yes. Rule: g sigmoid(z) sigmoid(-z).
+    """1 / (1 + e^-z), element by element: the probability of yes, softmax([z, 0])[0]. Rule: g s(z) s(-z).
 
-    s' = e^-z / (1 + e^-z)^2 = s(z) s(-z), which keeps its digits where s (1 - s) loses them.
+    Below 0 it is e^z / (1 + e^z), the same number from an exponential that does not overflow.
+
+    s' = e^-z / (1 + e^-z)^2 = s(z) s(-z), which keeps the digits that s (1 - s) loses.
 
     >>> import tinygrad_sm as tg
     >>> tg.sigmoid(0.0)
     0.5
     """
     e = xp.exp(-magnitude(xp, z))
-    return xp.where(z < 0.0, e, 1.0 + 0.0 * e) / (1.0 + e)
+    return xp.where(z < 0.0, e, 1.0) / (1.0 + e)
 
 
 @sigmoid.backward
-def _(xp, g, out, z):
-    return g * (sigmoid(z) * sigmoid(-z))
+def _(xp, g, s, z):
+    return g * (s * sigmoid(-z))
 
 
 def _sigmoid(z: float) -> float:
@@ -43,9 +45,11 @@ def _sigmoid(z: float) -> float:
 
 @fused
 def softplus(xp, z):
-    """log(1 + e^z), element by element: a smooth relu, with no threshold. Rule: g sigmoid(z).
+    """log(1 + e^z), element by element: a smooth relu, with no threshold. Rule: g s(z), s the sigmoid.
 
     max(z, 0) + log1p(e^-|z|) neither overflows nor loses the tail.
+
+    d log(1 + e^z) / dz = e^z / (1 + e^z) = s(z).
 
     >>> import tinygrad_sm as tg
     >>> tg.softplus(-800.0), tg.softplus(800.0)
@@ -65,7 +69,9 @@ def _softplus(z: float) -> float:
 
 @fused
 def log_sigmoid(xp, z):
-    """log(sigmoid(z)) = -softplus(-z), element by element. Rule: g sigmoid(-z).
+    """log(sigmoid(z)) = -softplus(-z), element by element. Rule: g s(-z), s the sigmoid.
+
+    d log s(z) / dz = s'(z) / s(z) = s(-z).
 
     >>> import tinygrad_sm as tg
     >>> tg.log_sigmoid(-1000.0)
@@ -81,7 +87,9 @@ def _(xp, g, out, z):
 
 @fused
 def silu(xp, z):
-    """z sigmoid(z), element by element (also called swish). Rule: g (s + z s(z) s(-z)). (1606.08415, 1702.03118)
+    """z sigmoid(z), element by element, also called swish. Rule: g (s(z) + z s(z) s(-z)), s the sigmoid.
+
+    The product rule with s' = s(z) s(-z). (Elfwing et al., 1702.03118; Ramachandran et al., 1710.05941)
 
     >>> import tinygrad_sm as tg
     >>> tg.silu(0.0)

@@ -1,0 +1,16 @@
+"""From one loss a row to one number and back: what every loss of the family does with its `reduction`."""
+
+from tinygrad_sm.ops.helpers import count
+
+
+def reduced(xp, losses, reduction):
+    """The losses of the rows: as they are, their sum, or their mean (0 for no rows)."""
+    if reduction == "none":
+        return losses
+    total = xp.sum(losses)
+    return total if reduction == "sum" else total / float(max(count(losses, None), 1))
+
+
+def share(g, rows, reduction):
+    """What flows into the loss of each of `rows` rows when g flows into the reduced one."""
+    return g if reduction in ("none", "sum") else g / float(max(rows, 1))
