@@ -67,12 +67,18 @@ from micrograd.engine import Value
 
 a, b = Value(2.0), Value(-3.0)
 c = a * b
-d = (c + 10.0).relu() * a
+d = (c + 10.0).relu() * a + c / b
+order = []
+def visit(v):
+    if v not in order:
+        for child in v._prev:
+            visit(child)
+        order.append(v)
+visit(d)
 d.grad = 1.0
-for node in (d, *d._prev - {a}):
+for node in reversed(order):
     node._backward()
-(c + 10.0)._backward()
-seen = [v.grad for v in (a, d)]
+seen = [v.grad for v in (a, b, c, d)], len(order)
 """,
     "an optimizer of its own, with its state on the parameters": """
 import random

@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_sm as tg
 from tinygrad_sm import nd
-from tinygrad_sm.graph import composition, sweep
+from tinygrad_sm.graph import Op, composition, sweep
 
 
 def recorded(value: tg.Value) -> set[str]:
@@ -184,17 +184,15 @@ def test_a_fused_op_without_a_rule_records_its_body():
 
 def test_fused_ops_inside_fused_ops_expand_too():
     @tg.fused
-    def outer(xp, x):
+    def both(xp, x):
         return swish(x) + tg.softmax(x)
 
-    @outer.backward
-    def _(xp, g, out, x):
-        return tg.grad(outer.composed(x), x, grad_output=g)
+    both.vjps(lambda xp, g, out, x: g)
 
     x = tg.Value([1.0, 2.0])
-    assert recorded(outer(x).sum()) == {"outer", "sum"}
-    inside = recorded(outer.composed(x).sum())
-    assert "exp" in inside and not inside & {"outer", "swish", "softmax"}
+    assert recorded(both(x).sum()) == {"both", "sum"}
+    inside = recorded(both.composed(x).sum())
+    assert "exp" in inside and not inside & {"both", "swish", "softmax"}
 
 
 def test_kernels_go_by_exact_type_and_are_off_in_the_composition():
@@ -255,8 +253,8 @@ def test_register_joins_the_family_and_a_name_is_taken_once():
 # --- rules that are wrong
 
 
-def with_rule(rule, inputs: int = 1, name: str = "wobble") -> tg.Value:
-    """The gradient that an op of one or two inputs gets from `rule`."""
+def with_rule(rule, inputs: int = 1) -> Op:
+    """An op of one or two inputs with that rule."""
     if inputs == 1:
 
         def wobble(xp, x):
@@ -279,10 +277,10 @@ WRONG = {  # what the rule does: (the rule, the inputs, the error, words of the 
     "nothing": (lambda xp, g, out, x: None, [[1.0, 2.0]], TypeError, "returned None for 1 input"),
     "nothing for a number": (lambda xp, g, out, x: None, [2.0], TypeError, "returned None for 1 input"),
     "nothing for two": (lambda xp, g, out, x, y: None, [1.0, 2.0], TypeError, "returned None for 2 input"),
-    "one for two": (lambda xp, g, out, x, y: g, [1.0, 2.0], TypeError, "returned 1 gradient for 2 inputs"),
-    "two for one": (lambda xp, g, out, x: (g, g), [1.0], TypeError, "returned 2 gradients for 1 input"),
-    "three for two": (lambda xp, g, out, x, y: (g, g, g), [1.0, 2.0], TypeError, "returned 3 gradients for 2 inputs"),
-    "a list for two": (lambda xp, g, out, x, y: [g, g], [1.0, 2.0], TypeError, "returned 1 gradient for 2 inputs"),
+    "one for two": (lambda xp, g, out, x, y: g, [1.0, 2.0], TypeError, "returned 1 gradient(s) for 2 input(s)"),
+    "two for one": (lambda xp, g, out, x: (g, g), [1.0], TypeError, "returned 2 gradient(s) for 1 input"),
+    "three for two": (lambda xp, g, out, x, y: (g, g, g), [1.0, 2.0], TypeError, "returned 3 gradient(s) for 2 input(s)"),
+    "a list for two": (lambda xp, g, out, x, y: [g, g], [1.0, 2.0], TypeError, "returned 1 gradient(s) for 2 input(s)"),
     "complex": (lambda xp, g, out, x: (-8.0) ** (1 / 3), [2.0], TypeError, "xp.pow"),
     "complex array": (lambda xp, g, out, x: g * 1j, [np.ones(2)], TypeError, "xp.pow"),
     "text": (lambda xp, g, out, x: "g", [2.0], TypeError, "returned 'g'"),
@@ -375,29 +373,27 @@ def test_a_body_may_use_ops_only():
     assert body(1.0) == math.cosh(1.0)
 
 
-@pytest.mark.parametrize("name", ["asarray", "full_like"])
-def test_namespaces_of_values_lose_no_gradient(name):
-    """These make constants of plain data, and of a Value they must not."""
+@pytest.mark.parametrize("name", ["asarray", "full_like", "full"])
+def test_namespaces_of_values_copy_no_value_into_a_constant(name):
+    arguments = {"asarray": (), "full_like": (nd.ones(2),), "full": ((2,),)}[name]
 
     @tg.fused
     def through(xp, x):
-        return xp.asarray(x) * x if name == "asarray" else xp.full_like(tg.nd.ones(2), x) * x
+        return getattr(xp, name)(*arguments, x) * x
 
-    x = tg.Value(3.0)
-    try:
-        assert tg.grad(through(x).sum(), x) == (6.0 if name == "asarray" else 12.0)
-    except TypeError as error:
-        assert "Value" in str(error)  # noqa: PT017 (an error is as good as the gradient)
+    with pytest.raises(TypeError, match=f"xp.{name} makes a constant: of a Value it would lose the gradient"):
+        through(tg.Value(3.0))
+    assert through(tg.Value(3.0, requires_grad=False)).tolist() in ([9.0, 9.0], 9.0)
 
 
 # --- forwards that are wrong
 
 
-@pytest.mark.parametrize("result", [None, "text", [1.0], 1j, np.asarray([1j]), nd.asarray([True])], ids=repr)
+@pytest.mark.parametrize("result", [None, "text", [1.0], 1j], ids=repr)
 def test_a_forward_returns_numbers(result):
     @tg.primitive
     def odd(xp, x):
         return result
 
-    with pytest.raises((TypeError, ValueError), match="odd"):
+    with pytest.raises(TypeError, match=r"odd: the result is .*; Values hold real numbers or arrays"):
         odd(tg.Value(1.0))

@@ -46,7 +46,7 @@ def exact(numbers: np.ndarray, digits: int = DIGITS) -> nd.Array:
     return nd.reshape(nd.asarray(numbers.ravel().tolist(), dtype=nd.dtypes.decimal(digits)), numbers.shape)
 
 
-FLOAT = Kind("float", float, 1e-12)
+FLOAT = Kind("float", lambda numbers: own(numbers) if numbers.shape else float(numbers), 1e-12)
 OWN = Kind("nd", own, 1e-12)
 EXACT = Kind("exact", exact, 1e-40)
 NUMPY = Kind("numpy", np.array, 1e-12)

@@ -16,20 +16,20 @@ PLENTY = Context(prec=2000, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
 
 # Between which powers of ten the arguments lie: up to where mpmath takes too long or nothing new can happen.
 REACH = {
-    "exp": (-420, 4),
-    "expm1": (-420, 4),
+    "exp": (-420, 6),
+    "expm1": (-420, 6),
     "log": (-420, 420),
     "log1p": (-420, 420),
     "sqrt": (-420, 420),
     "sin": (-420, 310),
     "cos": (-420, 310),
     "tan": (-420, 310),
-    "tanh": (-420, 4),
-    "sinh": (-420, 4),
-    "cosh": (-420, 4),
+    "tanh": (-420, 6),
+    "sinh": (-420, 6),
+    "cosh": (-420, 6),
     "atan": (-420, 420),
     "erf": (-420, 1),
-    "erfc": (-420, 1),
+    "erfc": (-420, 2),
 }
 
 
@@ -128,7 +128,7 @@ def test_functions_are_right_with_hardly_any_digits(name, digits):
         assert_right(getattr(exact(digits), name)(x), truth(name, x), digits)
 
 
-@pytest.mark.parametrize("x", ["0.3", "7.1", "-12.25", "19.9", "21", "40.5"])
+@pytest.mark.parametrize("x", ["0.3", "-12.25", "19.9", "40.5"])
 @pytest.mark.parametrize("name", REACH)
 def test_functions_are_right_to_a_thousand_digits(name, x):
     x = Decimal(x).copy_abs() if name in ("log", "sqrt", "log1p") else Decimal(x)
@@ -247,7 +247,7 @@ def assert_right_fraction(got: Decimal, want: Fraction, digits: int) -> None:
 
 @pytest.mark.parametrize("digits", DIGITS)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_sums_are_right_however_much_cancels(digits, data):
     lists = st.lists(decimals(-500, 500, 3 * digits) | decimals(-3, 3, digits), max_size=8)
     big, small = data.draw(lists), data.draw(lists)
@@ -257,7 +257,7 @@ def test_sums_are_right_however_much_cancels(digits, data):
 
 @pytest.mark.parametrize("digits", DIGITS)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_dots_are_right_however_much_cancels(digits, data):
     lists = st.lists(st.tuples(*[decimals(-300, 300, digits)] * 2), max_size=6)
     big, small = data.draw(lists), data.draw(lists)

@@ -61,6 +61,7 @@ ANYWHERE = ((-3, 3),)
 POSITIVE = ((0.25, 6),)
 TINY = (0.0, 1e-30, -1e-30, 2.0**-40)
 HUGE = (1e30, -1e30)
+LOW, HIGH = -0.623046875, 1.126953125  # between the points that are tried
 
 # name: (call, truth, between, far, distinct)
 UNARY: dict[str, tuple] = {
@@ -81,8 +82,8 @@ UNARY: dict[str, tuple] = {
     "relu": (tg.relu, lambda x: max(x, mp.mpf(0)), ANYWHERE, TINY + HUGE, True),
     "leaky_relu": (settings(tg.leaky_relu, negative_slope=0.25), lambda x: x if x > 0 else x / 4, ANYWHERE, TINY + HUGE, True),
     "elu": (settings(tg.elu, alpha=0.5), lambda x: x if x > 0 else mp.expm1(x) / 2, ANYWHERE, TINY + HUGE[:1] + (-2000.0,), True),
-    "gelu": (tg.gelu, lambda x: x * mp.erfc(-x / mp.sqrt(2)) / 2, ANYWHERE, (*TINY, 12.0, -12.0, 1e30, -1e30), False),
-    "clip": (settings(tg.clip, min=-0.625, max=1.125), lambda x: min(max(x, -mp.mpf(5) / 8), mp.mpf(9) / 8), ANYWHERE, TINY + HUGE, True),
+    "gelu": (tg.gelu, lambda x: x * mp.erfc(-x / mp.sqrt(2)) / 2, ANYWHERE, (*TINY, 12.0, -12.0, 1e30, -100.0), False),
+    "clip": (settings(tg.clip, min=LOW, max=HIGH), lambda x: min(max(x, mp.mpf(LOW)), mp.mpf(HIGH)), ANYWHERE, TINY + HUGE, True),
 }  # fmt: skip
 
 # name: (call, truth, between, distinct)

@@ -55,25 +55,26 @@ def _(xp, g, out, logits, targets, *, axis, reduction):
         g = xp.expand_dims(g, axis=axis)
     p = softmax(logits, axis=axis)
     if is_integer(targets):
-        hot = xp.equal(xp.expand_dims(targets, axis=axis), _class_numbers(xp, logits, axis))
+        hot = _is_class(xp, targets, logits, axis)
         others = xp.where(hot, 0.0, p)
         return xp.where(hot, -xp.sum(others, axis=axis, keepdims=True), others) * g, None
-    of_logits = p * _others(xp, targets, axis) - targets * _others(xp, p, axis)
-    return of_logits * g, lambda: -log_softmax(logits, axis=axis) * g
+    likeliest = _is_class(xp, xp.argmax(targets, axis=axis), logits, axis)
+    rest_of_p, rest_of_t = (_others(xp, x, likeliest, axis) for x in (p, targets))
+    return (p * rest_of_t - targets * rest_of_p) * g, lambda: -log_softmax(logits, axis=axis) * g
 
 
-def _others(xp, x, axis):
-    """For each element the sum of the others, without cancellation where it is the largest."""
-    largest = xp.equal(xp.expand_dims(xp.argmax(x, axis=axis), axis=axis), _class_numbers(xp, x, axis))
-    rest = xp.sum(xp.where(largest, 0.0, x), axis=axis, keepdims=True)
-    return xp.where(largest, rest, xp.sum(x, axis=axis, keepdims=True) - x)
+def _others(xp, x, likeliest, axis):
+    """For each class the sum of x over the others; without cancellation at the likeliest target, where both may be tiny."""
+    rest = xp.sum(xp.where(likeliest, 0.0, x), axis=axis, keepdims=True)
+    return xp.where(likeliest, rest, xp.sum(x, axis=axis, keepdims=True) - x)
 
 
-def _class_numbers(xp, z, axis):
-    """0, 1, 2, ... along the axis of the classes."""
+def _is_class(xp, labels, z, axis):
+    """Where along the axis of the classes the label of the row stands."""
     sizes = shape(z)
     at = one_axis(axis, len(sizes), "cross_entropy")
-    return xp.reshape(xp.arange(sizes[at]), (-1,) + (1,) * (len(sizes) - at - 1))
+    classes = xp.reshape(xp.arange(sizes[at]), (-1,) + (1,) * (len(sizes) - at - 1))
+    return xp.equal(xp.expand_dims(labels, axis=axis), classes)
 
 
 @cross_entropy.kernel(nd.Array)

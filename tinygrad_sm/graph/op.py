@@ -43,6 +43,7 @@ class Op:
         without_defaults = len(self._settings) < len(self.setting_names)
         self._arity = -1 if self.variadic or without_defaults else self._required  # a call that needs no binding
         self._prepare: Callable[..., tuple] | None = None
+        self._of_one = type(self) is Op and self._arity == 1
         self.rules: tuple[Rule, ...] | None = None  # one an operand
         # The same two rules, if numbers in mean numbers out and nothing raises: the sweep has a short path for those.
         self.on_numbers: tuple[Rule, ...] | None = None
@@ -77,12 +78,17 @@ class Op:
 
     def prepare(self, function: F) -> F:
         """Decorates a check of the plain data, `function(xp, *inputs, **settings)`, which returns the inputs to be used."""
-        self._prepare = function
+        self._prepare, self._of_one = function, False
         return function
 
     # --- calling it
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
+        if self._of_one and len(args) == 1 and not keywords:  # tanh(x) of a number: the general path below, cut short
+            x = args[0]
+            if isinstance(x, Value) and type(x._data) is float and x.requires_grad and is_recording():
+                data = (x._data,)
+                return record(type(x), self, self._compute(nd, data, self._settings), args, data, self._settings)
         if keywords or len(args) != self._arity:
             inputs, settings = self._bind(args, keywords)
         else:
@@ -210,7 +216,7 @@ class Op:
             if len(wanted) < len(amounts) <= len(self.input_names):
                 amounts = amounts[: len(wanted)]
         if len(amounts) != len(wanted) or (len(wanted) == 1 and amounts[0] is None):
-            returned = "None" if amounts[0] is None else f"{len(amounts)} gradients"
+            returned = "None" if amounts[0] is None else f"{len(amounts)} gradient(s)"
             raise TypeError(f"the rule of {self.name} returned {returned} for {len(wanted)} input(s)")
         return amounts
 
@@ -246,14 +252,14 @@ def ieee(function: Callable[..., Any], xp: Any, arguments: Sequence, settings: d
     try:
         return function(xp, *arguments, **settings)
     except (ZeroDivisionError, OverflowError):
-        if xp is not nd or not all(type(x) in SCALARS for x in arguments):
+        if xp is not nd or not all(type(x) in SCALARS or x is None for x in arguments):
             raise
         results = function(nd, *map(_as_0d, arguments), **settings)
         return tuple(map(_as_number, results)) if isinstance(results, tuple) else _as_number(results)
 
 
 def _as_0d(x: Any) -> Any:
-    return nd.asarray(x)
+    return None if x is None else nd.asarray(x)
 
 
 def _as_number(x: Any) -> Any:
@@ -268,10 +274,10 @@ def _called(amounts: Any, wanted: list[bool]) -> tuple:
 
 def record(cls: type[Value], op: Op, data: Any, inputs: tuple, saved: tuple, settings: dict[str, Any] | None) -> Value:
     """A new node of the graph."""
-    if type(data) is not float and type(data) in (int, bool, complex):
-        if type(data) is complex:
-            raise ValueError(f"{op.name}: the result {data} is complex; Values are real (use xp.pow for powers)")
+    if type(data) is int or type(data) is bool:
         data = float(data)
+    elif type(data) is not float and not is_array(data):
+        raise TypeError(f"{op.name}: the result is {data!r}; Values hold real numbers or arrays (use xp.pow for powers)")
     node: Value = object.__new__(cls)
     node._data, node.op, node.inputs, node._saved, node._params = data, op, inputs, saved, settings or None
     node._grad = node.name = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_sm.graph.namespaces import SCALARS
-from tinygrad_sm.graph.value import leaf, plain
+from tinygrad_sm.graph.value import Value, leaf, plain
 
 if TYPE_CHECKING:
     from tinygrad_sm.graph.op import Op
@@ -25,6 +25,7 @@ _MASKS = frozenset(
     "isfinite all any argmax argmin argsort count_nonzero arange isdtype".split()
 )
 _CONSTANTS = frozenset("zeros_like ones_like full_like zeros ones full eye asarray floor ceil round trunc pi_like".split())
+_COPIED = {"asarray": 0, "full": 1, "full_like": 1}  # the place of the argument that these copy into a constant
 _NAMES = frozenset("pi e inf nan newaxis float64 float32 int64 int32 bool".split())
 
 
@@ -42,9 +43,11 @@ class ValueNamespace:
         elif name in _NAMES:
             found = getattr(self.base, name)
         elif name in _MASKS or name in _CONSTANTS:
-            function, wrap = getattr(self.base, name), name in _CONSTANTS
+            function, wrap, copied = getattr(self.base, name), name in _CONSTANTS, _COPIED.get(name)
 
             def found(*args: Any, **keywords: Any) -> Any:
+                if copied is not None and any(isinstance(x, Value) and x.requires_grad for x in args[copied:]):
+                    raise TypeError(f"xp.{name} makes a constant: of a Value it would lose the gradient")
                 result = function(*map(plain, args), **{k: plain(x) for k, x in keywords.items()})
                 return wrapped(result) if wrap else result
 

@@ -1,0 +1,48 @@
+"""One scalar operation, forward and backward, in nanoseconds, with the collector running as Python runs it.
+
+    scalar_ops.py MODULE chain|mixed REPEATS
+
+`chain` is y = a * y + x, 900 operations deep (micrograd recurses, and breaks at a thousand); `mixed` an expression of sixty
+operations of all kinds.
+"""
+
+import sys
+from time import process_time
+
+from workload import micrograd_names, report
+
+_, module, expression, repeats = sys.argv
+Value, _ = micrograd_names(module)
+
+
+def chain():
+    a, x, y = Value(0.999), Value(0.5), Value(1.0)
+    for _ in range(450):
+        y = a * y + x
+    return y, a
+
+
+def mixed():
+    a, b = Value(0.7), Value(-0.4)
+    c = a
+    for _ in range(6):
+        t = c * b + a
+        u = (t - b / 2).relu()
+        c = 0.5 * u + (a - t) ** 2 / 8
+    return c, a
+
+
+build, operations, batch = {"chain": (chain, 900, 2), "mixed": (mixed, 60, 30)}[expression]
+
+
+def run(times):
+    for _ in range(times):
+        output, leaf = build()
+        output.backward()
+    return leaf.grad
+
+
+run(5 * batch)
+start = process_time()
+check = run(int(repeats) * batch)
+report((process_time() - start) / (int(repeats) * batch * operations) * 1e9, check)
