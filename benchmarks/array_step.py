@@ -10,6 +10,7 @@ import math
 import random
 import statistics
 import sys
+from itertools import pairwise
 from operator import mul
 from time import process_time
 
@@ -21,7 +22,7 @@ WIDTHS, BATCH, RATE = (64, 32, 10), 32, 0.1
 draw = random.Random(0)
 X = [[draw.gauss(0.0, 1.0) for _ in range(WIDTHS[0])] for _ in range(BATCH)]
 labels = [draw.randrange(WIDTHS[-1]) for _ in range(BATCH)]
-W1, W2 = ([[draw.gauss(0.0, n**-0.5) for _ in range(n)] for _ in range(m)] for n, m in zip(WIDTHS, WIDTHS[1:], strict=False))
+W1, W2 = ([[draw.gauss(0.0, n**-0.5) for _ in range(n)] for _ in range(m)] for n, m in pairwise(WIDTHS))
 b1, b2 = ([0.0] * m for m in WIDTHS[1:])
 
 
@@ -29,17 +30,16 @@ def with_the_engine():
     import tinygrad_sm as tg
 
     inputs = tg.nd.asarray(X)
-    parameters = w1, c1, w2, c2 = [tg.Value([list(row) for row in zip(*W, strict=True)] if n else W)
-                                   for W, n in ((W1, 1), (b1, 0), (W2, 1), (b2, 0))]  # fmt: skip
+    w1, w2 = (tg.Value([*zip(*W, strict=True)]) for W in (W1, W2))
+    c1, c2 = tg.Value(b1), tg.Value(b2)
 
     def step():
         hidden = (inputs @ w1 + c1).relu()
         loss = tg.cross_entropy(hidden @ w2 + c2, labels)
-        for p in parameters:
-            p.zero_grad()
         loss.backward(free=True)
-        for p in parameters:
+        for p in (w1, c1, w2, c2):
             p.data = p.data - RATE * p.grad
+            p.zero_grad()
         return float(loss)
 
     return step

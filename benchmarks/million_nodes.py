@@ -1,6 +1,6 @@
 """A chain of very many scalar operations, forward and backward: bytes for each node at the peak, or seconds.
 
-    million_nodes.py MODULE bytes|seconds OPERATIONS
+million_nodes.py MODULE bytes|seconds OPERATIONS
 """
 
 import resource

@@ -152,6 +152,12 @@ def test_functions_of_one_number(f, x, value, first, second):
     assert {*map(type, results)} == {float}
 
 
+def test_poles():
+    for f, slope in ((tg.sqrt, math.inf), (tg.log, math.inf), (lambda x: 1 / x, -math.inf)):
+        assert tg.jvp(f, 0.0, 2.0)[1] == tg.vjp(f, 0.0, 2.0)[1] == slope
+        assert tg.jvp(f, [0.0, 0.0], [2.0, 1.0])[1].tolist() == [slope, slope]
+
+
 # --- functions of arrays
 
 M = [[2.0, -1.0, 0.5], [0.25, 3.0, 1.0]]
@@ -204,7 +210,9 @@ def test_matrices_in_and_out(array):
     transposed = np.einsum("il,jk->ijkl", np.eye(3), np.eye(2))
     assert close(tg.jacobian(lambda x: x.mT, x), transposed)
     assert close(tg.jacobian(lambda x: x.sum(), x), np.ones((2, 3)))
-    assert close(tg.jacobian(lambda x: x.sum(axis=0, keepdims=True), x), np.broadcast_to(np.eye(3)[None, :, None], (1, 3, 2, 3)))
+    assert close(
+        tg.jacobian(lambda x: x.sum(axis=0, keepdims=True), x), np.broadcast_to(np.eye(3)[None, :, None], (1, 3, 2, 3))
+    )
     assert close(tg.hessian(lambda x: (x**3).sum(), x), squares * 3.0)
     assert close(tg.jvp(lambda x: x @ x.mT, x, x)[1], 2.0 * np.asarray(M) @ np.asarray(M).T)
     assert close(tg.jacobian(lambda x: tg.softmax(x, axis=1)[0], x)[:, 1, :], np.zeros((3, 3)))

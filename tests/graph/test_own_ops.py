@@ -91,7 +91,9 @@ def test_an_input_with_a_default_is_given_by_keyword_and_has_its_own_gradient():
     y = tempered(x, temperature=t)
     assert y.inputs == (x, t)
     assert tg.grad(y, [x, t]) == pytest.approx([math.exp(0.5) / 4.0, -math.exp(0.5) * 2.0 / 16.0])
-    assert tg.hessian(lambda t: tempered(2.0, temperature=t), 4.0) == pytest.approx(math.exp(0.5) * (4 / 64 + 4 / 256), rel=1e-12)
+    assert tg.hessian(lambda t: tempered(2.0, temperature=t), 4.0) == pytest.approx(
+        math.exp(0.5) * (4 / 64 + 4 / 256), rel=1e-12
+    )
     assert tempered(x).inputs == (x,) and tg.grad(tempered(x), x) == pytest.approx(math.exp(2.0))
     assert tg.grad(tempered(x, temperature=4.0), x) == tg.grad(y, x)
     assert tempered(x, -1.0).op is tempered and float(tempered(x, -1.0)) == math.exp(-2.0)  # by position come the settings
@@ -277,6 +279,7 @@ WRONG = {  # what the rule does: (the rule, the inputs, the error, words of the 
     "nothing": (lambda xp, g, out, x: None, [[1.0, 2.0]], TypeError, "returned None for 1 input"),
     "nothing for a number": (lambda xp, g, out, x: None, [2.0], TypeError, "returned None for 1 input"),
     "nothing for two": (lambda xp, g, out, x, y: None, [1.0, 2.0], TypeError, "returned None for 2 input"),
+    "an empty tuple": (lambda xp, g, out, x: (), [2.0], TypeError, "returned 0 gradient(s) for 1 input"),
     "one for two": (lambda xp, g, out, x, y: g, [1.0, 2.0], TypeError, "returned 1 gradient(s) for 2 input(s)"),
     "two for one": (lambda xp, g, out, x: (g, g), [1.0], TypeError, "returned 2 gradient(s) for 1 input"),
     "three for two": (lambda xp, g, out, x, y: (g, g, g), [1.0, 2.0], TypeError, "returned 3 gradient(s) for 2 input(s)"),
@@ -351,13 +354,15 @@ def test_what_a_rule_may_not_do_when_its_derivative_is_wanted():
     hyperbolic.vjps(lambda xp, g, out, x: g * xp.sinh(x))
     x = tg.Value(1.0)
     assert tg.grad(hyperbolic(x), x) == math.sinh(1.0)
-    with pytest.raises(AttributeError, match="sinh is no op of tinygrad_sm: a rule or body that used it would lose its gradient"):
+    with pytest.raises(
+        AttributeError, match="sinh is no op of tinygrad_sm: a rule or body that used it would lose its gradient"
+    ):
         tg.grad(hyperbolic(x), x, create_graph=True)
 
     for answer in (2.0, nd.asarray(2.0)):
         y = with_rule(lambda xp, g, out, x, answer=answer: answer)(x)
         assert tg.grad(y, x) == 2.0
-        with pytest.raises(TypeError, match="rule of wobble returned plain data, .*2.0.*, while its own derivative was recorded"):
+        with pytest.raises(TypeError, match=r"rule of wobble returned plain data, .*2\.0.*, while its own"):
             tg.grad(y, x, create_graph=True)
     zero = tg.grad(with_rule(lambda xp, g, out, x: 0.0)(x), x, create_graph=True)
     assert isinstance(zero, tg.Value) and tg.grad(zero, x) == 0.0

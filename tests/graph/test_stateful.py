@@ -36,7 +36,7 @@ class Dual:
         slopes: dict = defaultdict(lambda: [0.0] * n)
         for x, by in ((self, by_self), (other, by_other)):
             for key, ds in x.slopes.items():
-                ds = ds * (n if len(ds) == 1 else 1)  # noqa: PLW2901
+                ds = ds * (n if len(ds) == 1 else 1)
                 slopes[key] = [s + by(u, v) * d for s, u, v, d in zip(slopes[key], a, b, ds, strict=True)]
         return Dual([*map(f, a, b)], dict(slopes))
 
@@ -70,7 +70,10 @@ ON_ROWS = {
     "softmax": (tg.softmax, Dual.softmax),
     "first": (lambda x: x[0], lambda x: x.pick(0)),
     "last": (lambda x: x[-1], lambda x: x.pick(-1)),
-    "cross_entropy": (lambda x: tg.cross_entropy(x, 1), lambda x: x.softmax().pick(1).apply(lambda p: -math.log(p), lambda p: -1 / p)),
+    "cross_entropy": (
+        lambda x: tg.cross_entropy(x, 1),
+        lambda x: x.softmax().pick(1).apply(lambda p: -math.log(p), lambda p: -1 / p),
+    ),
     "logsumexp": (tg.logsumexp, lambda x: x.apply(math.exp, math.exp).total().apply(math.log, lambda s: 1 / s)),
 }
 BINARY = {

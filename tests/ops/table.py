@@ -66,7 +66,7 @@ LOW, HIGH = -0.623046875, 1.126953125  # between the points that are tried
 # name: (call, truth, between, far, distinct)
 UNARY: dict[str, tuple] = {
     "negative": (tg.negative, lambda x: -x, ANYWHERE, TINY + HUGE, False),
-    "square": (tg.square, lambda x: x * x, ANYWHERE, TINY + (1e15, -1e15), False),
+    "square": (tg.square, lambda x: x * x, ANYWHERE, (*TINY, 1e15, -1e15), False),
     "abs": (tg.abs, lambda x: abs(x), ANYWHERE, TINY + HUGE, True),
     "sign": (tg.sign, lambda x: mp.sign(x), ANYWHERE, TINY + HUGE, True),
     "exp": (tg.exp, lambda x: mp.exp(x), ANYWHERE, (*TINY, -80.0, 80.0, -2000.0, 2000.0), False),
@@ -80,10 +80,10 @@ UNARY: dict[str, tuple] = {
     "erf": (tg.erf, lambda x: mp.erf(x), ANYWHERE, (*TINY, 5.5, -5.5, 20.0, -20.0), False),
     "erfc": (tg.erfc, lambda x: mp.erfc(x), ANYWHERE, (*TINY, 5.5, -5.5, 20.0, -20.0), False),
     "relu": (tg.relu, lambda x: max(x, mp.mpf(0)), ANYWHERE, TINY + HUGE, True),
-    "leaky_relu": (settings(tg.leaky_relu, negative_slope=0.25), lambda x: x if x > 0 else x / 4, ANYWHERE, TINY + HUGE, True),
-    "elu": (settings(tg.elu, alpha=0.5), lambda x: x if x > 0 else mp.expm1(x) / 2, ANYWHERE, TINY + HUGE[:1] + (-2000.0,), True),
+    "leaky_relu": (settings(tg.leaky_relu, negative_slope=0.25), lambda x: max(x, x / 4), ANYWHERE, TINY + HUGE, True),
+    "elu": (settings(tg.elu, alpha=0.5), lambda x: max(x, 0) + mp.expm1(min(x, 0)) / 2, ANYWHERE, (*TINY, 1e30, -2000.0), True),
     "gelu": (tg.gelu, lambda x: x * mp.erfc(-x / mp.sqrt(2)) / 2, ANYWHERE, (*TINY, 12.0, -12.0, 1e30, -100.0), False),
-    "clip": (settings(tg.clip, min=LOW, max=HIGH), lambda x: min(max(x, mp.mpf(LOW)), mp.mpf(HIGH)), ANYWHERE, TINY + HUGE, True),
+    "clip": (settings(tg.clip, min=LOW, max=HIGH), lambda x: mp.mpf(min(max(x, LOW), HIGH)), ANYWHERE, TINY + HUGE, True),
 }  # fmt: skip
 
 # name: (call, truth, between, distinct)
@@ -207,7 +207,14 @@ SHAPES = [
 MATRICES = [
     *(
         Case("matmul", tg.matmul, like(np.matmul), shapes)
-        for shapes in (((2, 3), (3, 2)), ((3,), (3, 2)), ((2, 3), (3,)), ((3,), (3,)), ((2, 1, 2, 2), (3, 2, 2)), ((2,), (3, 2, 1)))
+        for shapes in (
+            ((2, 3), (3, 2)),
+            ((3,), (3, 2)),
+            ((2, 3), (3,)),
+            ((3,), (3,)),
+            ((2, 1, 2, 2), (3, 2, 2)),
+            ((2,), (3, 2, 1)),
+        )
     ),
     Case("dot", tg.dot, like(np.dot), ((3,), (3,))),
     Case("outer", tg.outer, np.outer, ((2,), (3,))),
@@ -233,7 +240,7 @@ MATRICES = [
             ("ij,kl->", ((2, 2), (1, 3))),
         )
     ),
-]  # fmt: skip
+]
 
 MASK = [[True, False, True], [False, False, True]]
 

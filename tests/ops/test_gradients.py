@@ -1,7 +1,8 @@
 """Derivatives of every op on every kind of numbers, against differences taken with seventy digits.
 
-A central difference with steps of 1e-20 errs by some 1e-40, so that it counts as the truth for decimals, too: no tolerance hides
-a rule that is nearly right. The first order is held against differences of the values, each further one against differences of the order below.
+A central difference with steps of 1e-20 errs by some 1e-40, so that it counts as the truth for decimals, too: no tolerance
+hides a rule that is nearly right. The first order is held against differences of the values, each further one against
+differences of the order below.
 """
 
 import math
@@ -126,9 +127,7 @@ def test_forward_mode_agrees(case):
             x, v = exact(xs[i], DIGITS), exact(weights(shape), DIGITS)
             output, along = tg.jvp(f, x, v)
             with localcontext(WIDE):
-                there, back = (
-                    f(exact(objects(decimals(xs[i]) + s * decimals(weights(shape))), DIGITS)) for s in (STEP, -STEP)
-                )
+                there, back = (f(exact(objects(decimals(xs[i]) + s * decimals(weights(shape))), DIGITS)) for s in (STEP, -STEP))
                 want = objects((read(there) - read(back)) / (2 * STEP))
                 assert_close(output, read(f(x)), 0)
                 assert_close(along, want, 1e-28, 0.25)

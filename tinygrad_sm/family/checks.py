@@ -46,28 +46,29 @@ def reduction(kind: str, name: str) -> None:
 
 def class_targets(xp: Any, targets: Any, sizes: Shape, axis: int, name: str) -> Any:
     """Targets for logits of shape `sizes`: ints are class indices, floats of the same shape are probabilities."""
-    kind, given, classes = kind_of(targets, namespace_of([targets], name)), shape(targets), sizes[axis]
-    rows = sizes[:axis] + sizes[axis + 1 :]
+    kind, given = kind_of(targets, namespace_of([targets], name)), shape(targets)
+    rows, classes = sizes[:axis] + sizes[axis + 1 :], sizes[axis]
     if not classes:
         raise ValueError(f"{name}: logits of shape {sizes} have no classes along axis {axis}")
-    if kind == "integral" or (given == rows and 0 in rows and kind != "bool"):  # an empty list does not say what it holds
+    if given == rows and 0 in rows and kind == "real floating":  # an empty list cannot say what it holds
+        return xp.astype(targets, xp.int64)
+    if kind == "integral":
         if given != rows:
             raise ValueError(
                 f"{name}: class indices of shape {given} for logits of shape {sizes}; there should be one for each row, "
                 f"so {_remedy(given, rows, sizes)}"
             )
         indices = xp.asarray(targets) if type(targets) is int else targets
-        _labels(xp, indices, classes, name)
-        return indices if kind == "integral" else xp.astype(indices, xp.int64)
+        _in_range(xp, indices, classes, name)
+        return indices
     if kind == "real floating" and given == sizes:
         if bool(xp.any(targets < 0.0)):
             raise ValueError(f"{name}: target probabilities are not negative, and some are")
         return targets
-    what = {"bool": "bools", "real floating": f"floats of shape {given}"}.get(kind, f"{kind} of shape {given}")
-    meant = "; these look like class indices: convert them to ints" if kind == "real floating" and given == rows else ""
     raise TypeError(
         f"{name}: targets are class indices (ints of shape {rows}) or probabilities (floats of shape {sizes}), "
-        f"not {what}{meant}"
+        f"not {'floats' if kind == 'real floating' else kind} of shape {given}"
+        + ("; these look like class indices: convert them to ints" if given == rows else "")
     )
 
 
@@ -77,14 +78,13 @@ def _remedy(given: Shape, rows: Shape, sizes: Shape) -> str:
     return f"reshape them to {rows}" if prod(given) == prod(rows) else f"they need shape {rows}"
 
 
-def _labels(xp: Any, labels: Any, classes: int, name: str) -> None:
+def _in_range(xp: Any, labels: Any, classes: int, name: str) -> None:
     flat = nested_lists(xp.reshape(labels, (-1,)))
-    if flat and not (min(flat) >= 0 and max(flat) < classes):
+    if flat and not 0 <= min(flat) <= max(flat) < classes:
         place, label = next((i, v) for i, v in enumerate(flat) if not 0 <= v < classes)
         sizes = shape(labels)
-        raise LabelError(
-            name, int(label), tuple(place // step % n for n, step in zip(sizes, row_major(sizes), strict=True)), classes
-        )
+        position = tuple(place // step % n for n, step in zip(sizes, row_major(sizes), strict=True))
+        raise LabelError(name, int(label), position, classes)
 
 
 def answers(xp: Any, targets: Any, logits: Any, name: str) -> Any:

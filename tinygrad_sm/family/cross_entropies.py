@@ -12,7 +12,7 @@ from tinygrad_sm.family.reduction import reduced, share
 from tinygrad_sm.graph import fused
 from tinygrad_sm.graph.namespaces import shape
 from tinygrad_sm.graph.op import is_integer
-from tinygrad_sm.nd.shapes import one_axis
+from tinygrad_sm.nd.shapes import all_axes, one_axis, reduced_shape
 from tinygrad_sm.ops.helpers import count
 
 
@@ -79,11 +79,13 @@ def _is_class(xp, labels, z, axis):
 
 @cross_entropy.kernel(nd.Array)
 def _(logits, targets, *, axis, reduction):
-    by_index = is_integer(targets)
-    loss = core.index_loss if by_index else core.probability_loss
-    wanted = iter(targets._flat if by_index else core.rows(targets, axis))
-    losses = nd.reduce_along("cross_entropy", logits, axis, lambda row: loss(row, next(wanted)))
-    return reduced(nd, losses, reduction)
+    rows = core.rows(logits, axis)
+    if is_integer(targets):
+        losses = [*map(core.index_loss, rows, targets._flat)]
+    else:
+        losses = [*map(core.probability_loss, rows, core.rows(targets, axis))]
+    sizes = reduced_shape(logits.shape, all_axes(axis, logits.ndim, "cross_entropy"), keepdims=False)
+    return reduced(nd, nd.reshape(nd.asarray(losses), sizes), reduction)
 
 
 @cross_entropy.prepare

@@ -83,6 +83,7 @@ def logsumexp(xp, z, *, axis=-1, keepdims=False):
     array(1000.6931471805599)
     """
     m = _largest(xp, z, axis)
+    m = xp.where(xp.isfinite(m), m, 0.0)  # any shift will do, and inf - inf would not
     out = m + xp.log1p(_others(xp, z - m, axis))
     return out if keepdims else xp.squeeze(out, axis=all_axes(axis, len(shape(z)), "logsumexp"))
 
@@ -99,14 +100,9 @@ def _(z, *, axis, keepdims):
 
 
 def _largest(xp, z, axis):
-    """The largest logit of each row, by which the others are shifted so that exp does not overflow.
-
-    It is a constant, as it cancels in every derivative, and so any number will do where there is no finite largest one.
-    """
-    if not count(z, axis):
-        return xp.sum(constant(z), axis=axis, keepdims=True)
-    m = xp.max(constant(z), axis=axis, keepdims=True)
-    return xp.where(xp.isfinite(m), m, 0.0)
+    """The largest logit of each row, as a constant: the shift by which exp does not overflow cancels in every derivative."""
+    reduce = xp.max if count(z, axis) else xp.sum  # an empty row has no largest
+    return reduce(constant(z), axis=axis, keepdims=True)
 
 
 def _others(xp, below, axis):

@@ -28,7 +28,7 @@ def grad(output: Any, inputs: Value | Iterable[Value], *, grad_output: Any = Non
     12.0
     """
     one = isinstance(inputs, Value) or not isinstance(inputs, Iterable)
-    wanted = [inputs] if one else list(inputs)
+    wanted: list[Any] = [inputs] if one else list(inputs)
     for x in wanted:
         if not isinstance(x, Value):
             raise TypeError(f"grad: differentiates with respect to Values, and got {x!r}")

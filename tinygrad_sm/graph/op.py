@@ -28,7 +28,9 @@ class Op:
     """
 
     def __init__(self, forward: Callable[..., Any]) -> None:
-        code = forward.__code__
+        code = getattr(forward, "__code__", None)
+        if code is None:
+            raise TypeError(f"an op is made of a Python function, forward(xp, *inputs, **settings), and not of {forward!r}")
         names, n = code.co_varnames, code.co_argcount
         self.forward = forward
         self.name: str = forward.__name__
@@ -209,14 +211,14 @@ class Op:
         if self.rules is not None:
             rules = zip(self.rules, wanted)  # noqa: B905 (there are more rules where optional inputs were not given)
             amounts = tuple([ieee(rule, xp, arguments, settings) if want else None for rule, want in rules])
-        elif self.rule is None:
+        elif (rule := self.rule) is None:
             raise TypeError(f"{self.name} has no rule: add one with @{self.name}.backward or {self.name}.vjps(...)")
         else:
-            amounts = ieee(lambda *a, **s: _called(self.rule(*a, **s), wanted), xp, arguments, settings)
+            amounts = ieee(lambda *a, **s: _called(rule(*a, **s), wanted), xp, arguments, settings)
             if len(wanted) < len(amounts) <= len(self.input_names):
                 amounts = amounts[: len(wanted)]
         if len(amounts) != len(wanted) or (len(wanted) == 1 and amounts[0] is None):
-            returned = "None" if amounts[0] is None else f"{len(amounts)} gradient(s)"
+            returned = "None" if amounts and amounts[0] is None else f"{len(amounts)} gradient(s)"
             raise TypeError(f"the rule of {self.name} returned {returned} for {len(wanted)} input(s)")
         return amounts
 

@@ -121,7 +121,7 @@ class Value:
 
     @grad.setter
     def grad(self, gradient: Any) -> None:
-        self._grad = None if gradient is None else seed_like(self._data, gradient, "grad")
+        self._grad = None if gradient is None else seed_like(self._data, plain(gradient), "grad")
 
     @property
     def has_grad(self) -> bool:
@@ -182,7 +182,7 @@ class Value:
     def item(self) -> Any:
         """The only element as a Python number."""
         if self.size != 1:
-            raise ValueError(f"item() is for one element and this Value has shape {self.shape}")
+            raise ValueError(f"only a Value of one element is a number, and this one has shape {self.shape}")
         return self._data if type(self._data) is float else nested_lists(self._data, flat=True)
 
     def tolist(self) -> Any:
@@ -202,12 +202,12 @@ class Value:
 
     def __len__(self) -> int:
         if not self.shape:
-            raise TypeError("len() of a Value that is a single number")
+            raise TypeError("a Value that is a single number has no len()")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Value]:
         if not self.shape:
-            raise TypeError("iteration over a Value that is a single number")
+            raise TypeError("a Value that is a single number has no elements to go through")
         return (self[i] for i in range(self.shape[0]))
 
     def __array__(self, *args: Any, **keywords: Any) -> Any:
@@ -216,19 +216,26 @@ class Value:
     def __contains__(self, item: Any) -> bool:
         raise TypeError("`in` compares with ==, which between Values is identity; use tg.equal")
 
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError("a Value never changes in place: build a new one, for example with tg.where(mask, new, old)")
+
     # --- comparisons are by value and give plain data; == and hash are by identity, so that Values can be keys
 
     def __lt__(self, other: Any) -> Any:
-        return self._data < plain(other)
+        return self._data < self._beside(other)
 
     def __le__(self, other: Any) -> Any:
-        return self._data <= plain(other)
+        return self._data <= self._beside(other)
 
     def __gt__(self, other: Any) -> Any:
-        return self._data > plain(other)
+        return self._data > self._beside(other)
 
     def __ge__(self, other: Any) -> Any:
-        return self._data >= plain(other)
+        return self._data >= self._beside(other)
+
+    def _beside(self, other: Any) -> Any:
+        data = plain(other)
+        return from_lists(data, namespace_of([self._data]), "comparing") if isinstance(data, (list, tuple)) else data
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, (Number, list, tuple)) or is_array(other):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal, localcontext
 from itertools import repeat
 from math import prod
-from operator import attrgetter, index
+from operator import attrgetter
 from typing import Any
 
 from tinygrad_sm.nd import floats
@@ -105,6 +105,10 @@ class Array:
             raise TypeError("iteration over a 0-d array")
         return (self[i] for i in range(self.shape[0]))
 
+    def __contains__(self, x: Any) -> bool:
+        equal = self == x
+        return isinstance(equal, Array) and any(equal._flat)
+
     def __getitem__(self, key: Any) -> Array:
         start, axes, shape = resolve(key, self.shape)
         return make(gather(self._flat, start, axes), shape, self.dtype)
@@ -124,7 +128,9 @@ class Array:
         return int(self._only("an int"))
 
     def __index__(self) -> int:
-        return index(self._only("an index"))
+        if self.dtype.rank > 1 or len(self._flat) != 1:
+            raise TypeError(f"an index is one int, and not an array of shape {self.shape} of {self.dtype}")
+        return int(self._flat[0])
 
     def __round__(self, digits: int | None = None) -> Any:
         return round(self._only("a rounded number"), digits)
@@ -357,12 +363,12 @@ def exact(x: Any, digits: int = 50) -> Array:
     return asarray(x, dtype=decimal(digits))
 
 
-def operand(name: str, x: Any) -> Array:
-    """`x` as an array; the error names the function that wanted one."""
-    if isinstance(x, Array):
+def operand(name: str, x: Any, dtype: DType | None = None) -> Array:
+    """`x` as an array, of `dtype` if one is given; the error names the function that wanted one."""
+    if isinstance(x, Array) and dtype is None:
         return x
     try:
-        return asarray(x)
+        return asarray(x, dtype=dtype)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{name}: {error}") from None
 

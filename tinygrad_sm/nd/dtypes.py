@@ -208,7 +208,7 @@ class _Decimal(DType):
         self.digits, self.name = digits, f"decimal({digits})"
         self.lift = number.lift  # type: ignore[method-assign]
         self.total, self.dot = number.sum, number.dot  # type: ignore[method-assign]
-        compare, minus_one, one = number.context.compare, Decimal(-1), Decimal(1)
+        compare, minus_one, zero, one = number.context.compare, Decimal(-1), Decimal(0), Decimal(1)
 
         def less(a: Decimal, b: Decimal) -> bool:
             return compare(a, b) == minus_one
@@ -217,7 +217,7 @@ class _Decimal(DType):
             return compare(a, b) == one
 
         def sign(x: Decimal) -> Decimal:
-            return x if x.is_zero() or x.is_nan() else one.copy_sign(x)
+            return x if x.is_nan() else one.copy_sign(x) if x else zero
 
         wide = exact(digits + GUARD)
 

@@ -64,12 +64,14 @@ logical_and, logical_or, logical_xor = map(_two, ("logical_and", "logical_or", "
 
 def square(x: Any, /) -> Any:
     """x * x."""
+    x = _operand("square", x)
     return multiply(x, x)
 
 
 def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
     """x held between `min` and `max`, either of which may be None."""
-    x = _operand("clip", x)
+    x, min, max = _operand("clip", x), *(v if v is None else _operand("clip", v) for v in (min, max))
+    broadcast_shapes("clip", *(getattr(v, "shape", ()) for v in (x, min, max)))  # so that the error names clip
     if min is not None:
         x = maximum(x, min)
     return x if max is None else minimum(x, max)

@@ -45,7 +45,7 @@ def _signed_infinity(x: float) -> float:
 
 
 def _sign(x: float) -> float:
-    return x if x == 0.0 or isnan(x) else copysign(1.0, x)
+    return x if isnan(x) else float((x > 0.0) - (x < 0.0))
 
 
 def _whole(function: Callable[[float], int]) -> Unary:

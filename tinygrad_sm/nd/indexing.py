@@ -25,6 +25,8 @@ def resolve(key: Any, shape: Shape) -> tuple[int, Axes, Shape]:
     places: list[int] = []  # where the index arrays stand in the key
     first = 0  # and which axis of the result they become
     for place, item in enumerate(items):
+        if item is Ellipsis:  # even where it stands for no axis, it stands between index arrays
+            continue
         if item is None:
             axes.append(range(1))
             sizes.append(1)
@@ -61,22 +63,21 @@ class _Indices:
 
 
 def _every_axis(items: tuple, shape: Shape) -> list:
-    """The key with `...` written out and masks turned into index arrays, so that it names every axis."""
+    """The key with slices after its `...` and masks turned into index arrays, so that it names every axis."""
     items = tuple(_read(item) if _is_array(item) else item for item in items)
-    covered = [0 if item is None or item is Ellipsis else _axes_of(item) for item in items]
-    if sum(covered) > len(shape):
-        raise IndexError(f"{sum(covered)} indices for the {len(shape)} axes of shape {shape}")
+    covered = sum(map(_axes_of, items))
+    if covered > len(shape):
+        raise IndexError(f"{covered} indices for the {len(shape)} axes of shape {shape}")
     dots = [i for i, item in enumerate(items) if item is Ellipsis]
     if len(dots) > 1:
         raise IndexError("an index has at most one ...")
-    at = dots[0] if dots else len(items)
-    items = (*items[:at], *[slice(None)] * (len(shape) - sum(covered)), *items[at + 1 :])
+    at = dots[0] + 1 if dots else len(items)
     written: list = []
     axis = 0
-    for item in items:
+    for item in (*items[:at], *[slice(None)] * (len(shape) - covered), *items[at:]):
         is_mask = isinstance(item, _Indices) and item.is_mask
         written += _true_places(item, axis, shape) if is_mask else [item]
-        axis += _axes_of(item) if item is not None else 0
+        axis += _axes_of(item)
     return written
 
 
@@ -85,7 +86,9 @@ def _is_array(item: Any) -> bool:
 
 
 def _axes_of(item: Any) -> int:
-    """How many axes an item of the key names: one, or all those that a mask covers."""
+    """How many axes an item of the key names: none, one, or all those that a mask covers."""
+    if item is None or item is Ellipsis:
+        return 0
     return len(item.shape) if isinstance(item, _Indices) and item.is_mask else 1
 
 

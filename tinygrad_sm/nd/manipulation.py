@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import ceil as round_up
 from math import isfinite, prod
 from typing import Any
@@ -12,7 +12,7 @@ from tinygrad_sm.nd.array import Array, asarray, make, offsets, operand
 from tinygrad_sm.nd.dtypes import DType, bool_, float64, int64, promote
 from tinygrad_sm.nd.elementwise import where
 from tinygrad_sm.nd.indexing import resolve
-from tinygrad_sm.nd.shapes import Shape, all_axes, as_shape, broadcast_shapes, gather, one_axis, sizes_of, stretch
+from tinygrad_sm.nd.shapes import Shape, all_axes, as_shape, broadcast_shapes, gather, one_axis, sizes_of, stretch, whole
 
 # --- making
 
@@ -23,7 +23,7 @@ def full(shape: int | Sequence[int], fill_value: Any, *, dtype: DType | None = N
 
 
 def _filled(name: str, shape: int | Sequence[int], fill_value: Any, dtype: DType | None) -> Array:
-    sizes, value = sizes_of(shape, name), asarray(operand(name, fill_value), dtype=dtype)
+    sizes, value = sizes_of(shape, name), operand(name, fill_value, dtype)
     if value.size != 1:
         raise ValueError(f"{name}: fills with one number, and got shape {value.shape}")
     return make(value._flat * prod(sizes), sizes, value.dtype)
@@ -41,20 +41,23 @@ def ones(shape: int | Sequence[int], *, dtype: DType | None = None) -> Array:
 
 def full_like(x: Any, /, fill_value: Any, *, dtype: DType | None = None) -> Any:
     """An array of the shape and element type of `x` with one number everywhere; a plain float for a plain float."""
-    if type(x) is float and dtype is None:
-        return float(fill_value)
-    x = operand("full_like", x)
-    return _filled("full_like", x.shape, fill_value, dtype or x.dtype)
+    return _filled_like("full_like", x, fill_value, dtype)
+
+
+def _filled_like(name: str, x: Any, fill_value: Any, dtype: DType | None) -> Any:
+    array = operand(name, x)
+    filled = _filled(name, array.shape, fill_value, dtype or array.dtype)
+    return filled.item() if type(x) is float and dtype is None else filled
 
 
 def zeros_like(x: Any, /, *, dtype: DType | None = None) -> Any:
     """Zeros of the shape and element type of `x`."""
-    return full_like(x, 0, dtype=dtype)
+    return _filled_like("zeros_like", x, 0, dtype)
 
 
 def ones_like(x: Any, /, *, dtype: DType | None = None) -> Any:
     """Ones of the shape and element type of `x`."""
-    return full_like(x, 1, dtype=dtype)
+    return _filled_like("ones_like", x, 1, dtype)
 
 
 def arange(start: float, /, stop: float | None = None, step: float = 1, *, dtype: DType | None = None) -> Array:
@@ -64,17 +67,17 @@ def arange(start: float, /, stop: float | None = None, step: float = 1, *, dtype
     >>> nd.arange(3)
     array([0, 1, 2])
     """
-    start, stop, step = (_number("arange", v) for v in ((0, start, step) if stop is None else (start, stop, step)))
+    start, stop, step = (as_number("arange", v) for v in ((0, start, step) if stop is None else (start, stop, step)))
     if step == 0 or not all(map(isfinite, (start, stop, step))):
         raise ValueError(f"arange: from {start} to {stop} in steps of {step} is no finite number of elements")
     if type(start) is type(stop) is type(step) is int:
-        return asarray([*range(start, stop, step)], dtype=dtype or int64)
+        return operand("arange", [*range(start, stop, step)], dtype or int64)
     count = builtins.max(round_up((stop - start) / step), 0)
-    return asarray([start + i * step for i in range(count)], dtype=dtype or float64)
+    return operand("arange", [start + i * step for i in range(count)], dtype or float64)
 
 
-def _number(name: str, x: Any) -> Any:
-    """A Python number, also out of a 0-d array."""
+def as_number(name: str, x: Any) -> Any:
+    """An int or a float, also out of a 0-d array."""
     array = operand(name, x)
     if array.shape or array.dtype.rank == 3:
         raise TypeError(f"{name}: needs numbers, not {x!r}")
@@ -83,25 +86,26 @@ def _number(name: str, x: Any) -> Any:
 
 def linspace(start: float, stop: float, /, num: int, *, dtype: DType | None = None, endpoint: bool = True) -> Array:
     """`num` floats evenly spaced from `start` to `stop`, both included unless `endpoint` is false."""
-    first, last = (float(_number("linspace", v)) for v in (start, stop))
+    first, last = (float(as_number("linspace", v)) for v in (start, stop))
     (count,) = sizes_of((num,), "linspace")
     steps = (count - 1 if endpoint else count) or 1
     flat = [first + (last - first) * i / steps for i in range(count)]
     if endpoint and count > 1:
         flat[-1] = last
-    return asarray(flat, dtype=dtype or float64)
+    return operand("linspace", flat, dtype or float64)
 
 
 def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: DType | None = None) -> Array:
     """Ones on the k-th diagonal and zeros elsewhere."""
     rows, columns = sizes_of((n_rows, n_rows if n_cols is None else n_cols), "eye")
-    flat = [j - i == k for i in range(rows) for j in range(columns)]
-    return asarray(make(flat, (rows, columns), bool_), dtype=dtype or float64)
+    offset = whole(k, "eye", "k")
+    flat = [j - i == offset for i in range(rows) for j in range(columns)]
+    return operand("eye", make(flat, (rows, columns), bool_), dtype or float64)
 
 
 def astype(x: Any, dtype: DType, /, *, copy: bool = True) -> Array:
     """The elements as another type; floats become ints towards zero, decimals become the nearest floats."""
-    return asarray(operand("astype", x), dtype=dtype)
+    return operand("astype", x, dtype)
 
 
 # --- moving
@@ -116,7 +120,7 @@ def reshape(x: Any, /, shape: int | Sequence[int], *, copy: bool | None = None) 
            [2, 3]])
     """
     array = operand("reshape", x)
-    sizes = list(as_shape(shape))
+    sizes = list(as_shape(shape, "reshape"))
     if sizes.count(-1) == 1:
         known = prod(n for n in sizes if n != -1)
         if known and array.size % known == 0:
@@ -140,7 +144,10 @@ def permute_dims(x: Any, /, axes: Sequence[int]) -> Array:
 
 def matrix_transpose(x: Array, /) -> Array:
     """The last two axes swapped."""
-    return operand("matrix_transpose", x).mT
+    x = operand("matrix_transpose", x)
+    if x.ndim < 2:
+        raise ValueError(f"matrix_transpose: swaps the last two axes, and shape {x.shape} has fewer")
+    return x.mT
 
 
 def broadcast_to(x: Any, /, shape: int | Sequence[int]) -> Any:
@@ -151,7 +158,7 @@ def broadcast_to(x: Any, /, shape: int | Sequence[int]) -> Any:
     return x if type(x) is float and not target else make(stretch(array._flat, array.shape, target), target, array.dtype)
 
 
-def expand_dims(x: Any, /, *, axis: int | Sequence[int] = 0) -> Array:
+def expand_dims(x: Any, /, axis: int | Sequence[int] = 0) -> Array:
     """New axes of size 1, at the places `axis` of the result."""
     x = operand("expand_dims", x)
     count = len(axis) if isinstance(axis, (tuple, list)) else 1
@@ -208,31 +215,38 @@ def stack(arrays: Sequence[Any], /, *, axis: int = 0) -> Array:
 
 
 def _parts(name: str, arrays: Sequence[Any]) -> list[Array]:
-    if not isinstance(arrays, Iterable):
-        raise TypeError(f"{name}: needs a list or tuple of arrays, not {arrays!r}")
-    parts = [operand(name, a) for a in arrays]
-    if not parts:
+    try:
+        given = [*arrays]
+    except TypeError:
+        raise TypeError(f"{name}: needs a list or tuple of arrays, not {arrays!r}") from None
+    if not given:
         raise ValueError(f"{name}: no arrays")
-    return parts
+    return [operand(name, a) for a in given]
 
 
 def tril(x: Any, /, *, k: int = 0) -> Array:
     """The lower triangle: zero above the k-th diagonal."""
-    return _triangle("tril", x, lambda i, j: j - i <= k)
+    x, below = _below("tril", x, whole(k, "tril", "k") + 1)
+    return where(below, x, x.dtype.lift(0))
 
 
 def triu(x: Any, /, *, k: int = 0) -> Array:
     """The upper triangle: zero below the k-th diagonal."""
-    return _triangle("triu", x, lambda i, j: j - i >= k)
+    x, below = _below("triu", x, whole(k, "triu", "k"))
+    return where(below, x.dtype.lift(0), x)
 
 
-def _triangle(name: str, x: Any, kept: Any) -> Array:
+def _below(name: str, x: Any, k: int) -> tuple[Array, Array]:
+    """`x` as an array, and a mask of what lies below the k-th diagonal of its matrices."""
     x = operand(name, x)
     if x.ndim < 2:
         raise ValueError(f"{name}: needs a matrix and got shape {x.shape}")
     rows, columns = x.shape[-2:]
-    mask = make([kept(i, j) for i in range(rows) for j in range(columns)], (rows, columns), bool_)
-    return where(mask, x, x.dtype.lift(0))
+    flat: list = []
+    for i in range(rows):
+        n = builtins.min(builtins.max(i + k, 0), columns)
+        flat += [True] * n + [False] * (columns - n)
+    return x, make(flat, (rows, columns), bool_)
 
 
 # --- picking and putting
@@ -268,6 +282,8 @@ def _along_axis(name: str, shape: Shape, indices: Any, axis: int) -> tuple:
     at = one_axis(axis, len(shape), name)
     if indices.ndim != len(shape):
         raise ValueError(f"{name}: indices of shape {indices.shape} for shape {shape}; both need the same number of axes")
+    if any(n != m and 1 not in (n, m) for d, (n, m) in enumerate(zip(indices.shape, shape, strict=True)) if d != at):
+        raise ValueError(f"{name}: indices of shape {indices.shape} for shape {shape} do not fit beside axis {axis}")
     grids = (make([*range(n)], tuple(n if i == d else 1 for i in range(len(shape))), int64) for d, n in enumerate(shape))
     return tuple(indices if d == at else grid for d, grid in enumerate(grids))
 
@@ -297,4 +313,5 @@ def scatter_add(values: Any, key: Any, shape: Shape) -> Array:
 
 def scatter_add_along_axis(values: Any, indices: Any, shape: Shape, *, axis: int = -1) -> Array:
     """The transpose of `take_along_axis`."""
+    values, shape = operand("scatter_add_along_axis", values), sizes_of(shape, "scatter_add_along_axis")
     return scatter_add(values, _along_axis("scatter_add_along_axis", shape, indices, axis), shape)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Sequence
+from math import pi
 from math import prod as product
 from typing import Any
 
 from tinygrad_sm.nd import elementwise
-from tinygrad_sm.nd.array import Array, asarray, make, offsets, operand
-from tinygrad_sm.nd.dtypes import DType, bool_, decimal, float64, int64
-from tinygrad_sm.nd.manipulation import concat, zeros
+from tinygrad_sm.nd.array import Array, Decimals, make, offsets, operand
+from tinygrad_sm.nd.dtypes import DType, bool_, float64, int64
+from tinygrad_sm.nd.manipulation import as_number, concat, zeros
 from tinygrad_sm.nd.shapes import Shape, all_axes, gather, one_axis, reduced_shape
 
 Axis = int | Sequence[int] | None
@@ -49,7 +50,7 @@ def _numbers(name: str, x: Any, dtype: DType | None = None, least: DType = int64
     if type(x) is float and dtype is None:
         return x
     x = operand(name, x)
-    return asarray(x, dtype=dtype or (least if x.dtype.rank < least.rank else x.dtype))
+    return operand(name, x, dtype or (least if x.dtype.rank < least.rank else x.dtype))
 
 
 def _dtype(x: Any) -> DType:
@@ -65,8 +66,11 @@ def sum(x: Any, /, *, axis: Axis = None, dtype: DType | None = None, keepdims: b
     >>> nd.sum(nd.asarray([[1e16, 1.0], [1.0, -1e16]]))
     array(2.0)
     """
-    x = _numbers("sum", x, dtype)
-    return _reduce("sum", x, axis, keepdims, None, _dtype(x).total)
+    return _total("sum", _numbers("sum", x, dtype), axis, keepdims)
+
+
+def _total(name: str, x: Any, axis: Axis, keepdims: bool) -> Any:
+    return _reduce(name, x, axis, keepdims, None, _dtype(x).total)
 
 
 def prod(x: Any, /, *, axis: Axis = None, dtype: DType | None = None, keepdims: bool = False) -> Any:
@@ -104,26 +108,30 @@ def _not_empty(name: str, x: Any, axis: Axis) -> Array:
 
 def mean(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
     """The mean over `axis`; nan for no elements."""
-    x = _numbers("mean", x, least=float64)
-    return elementwise.divide(sum(x, axis=axis, keepdims=keepdims), _count("mean", x, axis))
+    return _mean("mean", _numbers("mean", x, least=float64), axis, keepdims)
 
 
-def _count(name: str, x: Any, axis: Axis) -> float:
+def _mean(name: str, x: Any, axis: Axis, keepdims: bool, correction: float = 0) -> Any:
+    """The sum over the number of elements less `correction`, which is not below 0."""
     shape = () if type(x) is float else x.shape
-    return float(product(shape[a] for a in all_axes(axis, len(shape), name)))
+    count = product(shape[a] for a in all_axes(axis, len(shape), name))
+    return elementwise.divide(_total(name, x, axis, keepdims), float(builtins.max(count - as_number(name, correction), 0)))
 
 
 def var(x: Any, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """The variance over `axis`: squared distances from the mean, divided by their number less `correction`."""
-    x = _numbers("var", x, least=float64)
-    distances = x - mean(x, axis=axis, keepdims=True)
-    count = builtins.max(_count("var", x, axis) - correction, 0.0)
-    return elementwise.divide(sum(distances * distances, axis=axis, keepdims=keepdims), count)
+    return _variance("var", x, axis, correction, keepdims)
+
+
+def _variance(name: str, x: Any, axis: Axis, correction: float, keepdims: bool) -> Any:
+    x = _numbers(name, x, least=float64)
+    distances = x - _mean(name, x, axis, keepdims=True)
+    return _mean(name, distances * distances, axis, keepdims, correction)
 
 
 def std(x: Any, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     """The square root of the variance."""
-    return elementwise.sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))
+    return elementwise.sqrt(_variance("std", x, axis, correction, keepdims))
 
 
 def all(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
@@ -138,7 +146,8 @@ def any(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
 
 def count_nonzero(x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """How many elements over `axis` are not zero."""
-    return sum(elementwise.not_equal(operand("count_nonzero", x), 0), axis=axis, keepdims=keepdims)
+    nonzero = elementwise.not_equal(operand("count_nonzero", x), 0)
+    return _reduce("count_nonzero", nonzero, axis, keepdims, int64, builtins.sum)
 
 
 def argmax(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
@@ -199,7 +208,7 @@ def cumulative_sum(
     x = operand("cumulative_sum", _numbers("cumulative_sum", x, dtype))
     if axis is None and x.ndim != 1:
         raise ValueError(f"cumulative_sum: shape {x.shape} needs an axis")
-    at = one_axis(axis or 0, x.ndim, "cumulative_sum")
+    at = one_axis(0 if axis is None else axis, x.ndim, "cumulative_sum")
     if include_initial:
         x = concat([zeros((*x.shape[:at], 1, *x.shape[at + 1 :]), dtype=x.dtype), x], axis=at)
     return along("cumulative_sum", x, at, x.dtype.running_totals)
@@ -235,5 +244,4 @@ def sort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = 
 
 def pi_like(x: Any, /) -> Any:
     """pi as a number of x's kind: a float, or a 0-d array of decimals with as many digits as x has."""
-    dtype = getattr(x, "dtype", float64)
-    return make([dtype.number.pi()], (), decimal(dtype.digits)) if dtype.rank == 3 else 3.141592653589793
+    return make([x.dtype.number.pi()], (), x.dtype) if isinstance(x, Decimals) else pi  # type: ignore[attr-defined]

@@ -15,18 +15,25 @@ class AxisError(ValueError, IndexError):
     """An axis that the array does not have."""
 
 
-def as_shape(shape: int | Iterable[int]) -> Shape:
+def whole(x: int, name: str, what: str) -> int:
+    """An int, also one in a 0-d array; the error says what of which function it should have been."""
+    try:
+        return index(x)
+    except TypeError:
+        raise TypeError(f"{name}: {what} is an int, not {x!r}") from None
+
+
+def as_shape(shape: int | Iterable[int], name: str = "shape") -> Shape:
     """A shape given as an int or as any iterable of ints, as a tuple."""
     try:
-        sizes = tuple(map(index, shape)) if isinstance(shape, Iterable) else (index(shape),)
+        return tuple(map(index, shape)) if isinstance(shape, Iterable) else (index(shape),)
     except TypeError:
-        raise TypeError(f"a shape is an int or a tuple of ints, not {shape!r}") from None
-    return sizes
+        raise TypeError(f"{name}: a shape is an int or a tuple of ints, not {shape!r}") from None
 
 
 def sizes_of(shape: int | Iterable[int], name: str) -> Shape:
     """The shape of an array to be made, which has no negative sizes."""
-    sizes = as_shape(shape)
+    sizes = as_shape(shape, name)
     if sizes and min(sizes) < 0:
         raise ValueError(f"{name}: a shape has no negative sizes: {sizes}")
     return sizes
@@ -34,10 +41,7 @@ def sizes_of(shape: int | Iterable[int], name: str) -> Shape:
 
 def one_axis(axis: int, ndim: int, name: str) -> int:
     """`axis` counted from the front; negative ones count from the back."""
-    try:
-        number = index(axis)
-    except TypeError:
-        raise TypeError(f"{name}: an axis is an int, not {axis!r}") from None
+    number = whole(axis, name, "an axis")
     if -ndim <= number < ndim:
         return number % ndim
     if ndim == 0:

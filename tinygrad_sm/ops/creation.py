@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from math import prod
 from typing import Any
 
 from tinygrad_sm import nd
@@ -60,11 +61,11 @@ def _drawer(seed: int | None) -> random.Random:
 
 def _drawn(draw: Any, shape: tuple) -> nd.Array:
     sizes = _sizes(shape)
-    count = 1
-    for n in sizes:
-        count *= n
-    return nd.reshape(nd.asarray([draw() for _ in range(count)], dtype=nd.float64), sizes)
+    return nd.reshape(nd.asarray([draw() for _ in range(prod(sizes))], dtype=nd.float64), sizes)
 
 
 def _sizes(shape: tuple) -> tuple[int, ...]:
-    return nd.shapes.as_shape(shape[0] if len(shape) == 1 else shape)
+    sizes = nd.shapes.as_shape(shape[0] if len(shape) == 1 else shape)
+    if min(sizes, default=0) < 0:
+        raise ValueError(f"a shape has no negative sizes: {sizes}")
+    return sizes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 from tinygrad_sm import nd
 from tinygrad_sm.graph import primitive
 from tinygrad_sm.graph.namespaces import SCALARS
@@ -225,7 +227,7 @@ relu.vjps(lambda xp, g, out, x: xp.where(x > 0.0, g, 0.0))
 @primitive
 def leaky_relu(xp, x, *, negative_slope=0.01):
     """x above 0 and negative_slope * x below. Rule: g where x > 0, g * negative_slope elsewhere."""
-    return xp.where(x > 0.0, x, negative_slope * x)
+    return xp.where(x > 0.0, x, _number(negative_slope) * x)
 
 
 leaky_relu.vjps(lambda xp, g, out, x, *, negative_slope: xp.where(x > 0.0, g, g * negative_slope))
@@ -234,10 +236,16 @@ leaky_relu.vjps(lambda xp, g, out, x, *, negative_slope: xp.where(x > 0.0, g, g 
 @primitive
 def elu(xp, x, *, alpha=1.0):
     """x above 0 and alpha (e^x - 1) below. Rule: g where x > 0, g alpha e^x elsewhere. (Clevert et al., 1511.07289)"""
-    return xp.where(x > 0.0, x, alpha * xp.expm1(_nonpositive(xp, x)))
+    return xp.where(x > 0.0, x, _number(alpha) * xp.expm1(_nonpositive(xp, x)))
 
 
 elu.vjps(lambda xp, g, out, x, *, alpha: xp.where(x > 0.0, g, g * (alpha * xp.exp(_nonpositive(xp, x)))))
+
+
+def _number(setting):
+    if not isinstance(setting, Real):
+        raise TypeError(f"the slope below 0 is a number, not {setting!r}")
+    return setting
 
 
 def _nonpositive(xp, x):

@@ -11,7 +11,7 @@ from tinygrad_sm.graph import primitive
 from tinygrad_sm.graph.namespaces import kind_of, namespace_of, shape
 from tinygrad_sm.graph.value import Value, nested_lists, plain
 from tinygrad_sm.nd.indexing import resolve
-from tinygrad_sm.nd.shapes import flatten, gather, one_axis
+from tinygrad_sm.nd.shapes import as_shape, flatten, gather, one_axis
 from tinygrad_sm.ops.helpers import plain_op
 
 
@@ -35,10 +35,13 @@ getitem.vjps(lambda xp, g, out, x, *, key: scatter(g, key=key, shape=shape(x)))
 @primitive
 def scatter(xp, g, *, key, shape):
     """Zeros of `shape` with g added at [key]; what is named twice gets both. Rule: g[key]."""
+    shape = as_shape(shape)
     if xp is nd:
         return nd.scatter_add(g, _own_key(key), shape)
     size = prod(shape)
     places = getitem.forward(xp, xp.reshape(xp.arange(size), shape), key=key)
+    if places.shape != g.shape:
+        raise ValueError(f"scatter: the key names places of shape {tuple(places.shape)}, and g has shape {tuple(g.shape)}")
     return xp.reshape(add_at(xp, xp.reshape(places, (-1,)), xp.reshape(g, (-1,)), size), shape)
 
 
@@ -63,7 +66,7 @@ def add_at(xp: Any, places: Any, values: Any, size: int) -> Any:
 def _plain_key(key: Any) -> Any:
     """A key that holds no Value."""
     if isinstance(key, Value) or (isinstance(key, tuple) and any(isinstance(item, Value) for item in key)):
-        raise TypeError("indexing: an index is plain data, not a Value, which has a gradient; use int(v) or v.data")
+        raise TypeError("getitem: an index is plain data, not a Value, which has a gradient; use int(v) or v.data")
     return key
 
 

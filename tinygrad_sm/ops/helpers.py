@@ -22,10 +22,9 @@ def over(xp: Any, g: Any, x: Any) -> Any:
 
 def divisor(xp: Any, g: Any, x: Any) -> Any:
     """x, and inf where x is 0 or nan and g is 0."""
-    if type(x) in SCALARS:
-        if x > 0 or x < 0:
-            return x
-        x = lifted(xp, x, g)
+    if type(x) in SCALARS and (x > 0 or x < 0):
+        return x
+    x = lifted(xp, x, g)
     usable = xp.logical_or(xp.not_equal(g, 0.0), xp.abs(plain(x)) > 0.0)
     return xp.where(usable, x, math.inf)
 
@@ -50,10 +49,11 @@ def gaussian(xp: Any, x: Any) -> Any:
 
 
 def lifted(xp: Any, x: Any, like: Any) -> Any:
-    """A Python number, or an array of ints, as floats of the kind of `like`, so that functions of it are as precise."""
-    if type(x) in SCALARS:
-        return xp.full_like(like, x)
-    return x if kind_of(plain(x)) == "real floating" else xp.astype(x, plain(like).dtype)
+    """A single number, or an array of ints, as floats of the kind of `like`, so that functions of it are as precise."""
+    data, kind = plain(x), plain(like)
+    if type(data) in SCALARS:
+        return xp.full_like(like, x) if data is x else x if type(kind) is float else x + xp.zeros_like(like)
+    return x if data.dtype == kind.dtype or kind_of(data) == "real floating" else xp.astype(x, kind.dtype)
 
 
 def sqrt_of(number: float, like: Any) -> Any:

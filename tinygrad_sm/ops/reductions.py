@@ -7,7 +7,7 @@ import math
 from tinygrad_sm.graph import primitive
 from tinygrad_sm.graph.namespaces import kind_of, shape
 from tinygrad_sm.graph.value import plain
-from tinygrad_sm.nd.shapes import all_axes
+from tinygrad_sm.nd.shapes import all_axes, one_axis
 from tinygrad_sm.ops.helpers import count, keep, plain_op, spread, sqrt_of
 
 
@@ -77,7 +77,7 @@ def _products_of_others(xp, rows):
 
     def before(x):
         n = shape(x)[-1]
-        products, step = _shifted(xp, x, 1), 1
+        products, step = _shifted(xp, x, 1) if n else x, 1
         while step < n:
             products, step = products * _shifted(xp, products, step), 2 * step
         return products
@@ -183,6 +183,7 @@ def argsort(xp, x, *, axis=-1, descending=False):
 
 
 def _order(xp, x, axis, descending):
+    axis = one_axis(axis, len(shape(x)), "sort")
     if descending:  # by the negated numbers, since numpy has no such option
         x = -(x if kind_of(x) == "real floating" else xp.astype(x, xp.int64))
     return xp.argsort(x, axis=axis, stable=True)

@@ -12,6 +12,7 @@ from tinygrad_sm.graph import primitive
 from tinygrad_sm.graph.namespaces import filled_like, kind_of, shape
 from tinygrad_sm.graph.value import plain
 from tinygrad_sm.nd.shapes import as_shape, one_axis
+from tinygrad_sm.ops import reductions
 from tinygrad_sm.ops.gathering import getitem
 from tinygrad_sm.ops.helpers import as_plain
 
@@ -47,13 +48,22 @@ def flatten(x: Any) -> Any:
 @primitive
 def permute_dims(xp, x, *, axes):
     """The axes in another order. Rule: g with the axes put back."""
-    return xp.permute_dims(x, tuple(axes))
+    return xp.permute_dims(x, _order(axes, x))
 
 
 @permute_dims.vjps
 def _(xp, g, out, x, *, axes):
-    order = [one_axis(a, len(axes), "permute_dims") for a in axes]
+    order = _order(axes, x)
     return xp.permute_dims(g, tuple(order.index(i) for i in range(len(order))))
+
+
+def _order(axes, x):
+    """Every axis once, counted from the front."""
+    ndim = len(shape(x))
+    order = tuple(one_axis(a, ndim, "permute_dims") for a in as_shape(axes))
+    if sorted(order) != [*range(ndim)]:
+        raise ValueError(f"permute_dims: {axes} is no order of the {ndim} axes of shape {shape(x)}")
+    return order
 
 
 @primitive
@@ -117,7 +127,7 @@ tril.vjps(lambda xp, g, out, x, *, k: xp.tril(g, k=k))
 @primitive
 def concat(xp, *arrays, axis=0):
     """A list of arrays joined along an axis that they have (None: flattened first). Rule: to each its slice of g."""
-    return xp.concat([*arrays], axis=axis)
+    return xp.concat([xp.asarray(x) for x in arrays], axis=axis)
 
 
 @concat.backward
@@ -184,13 +194,16 @@ def as_array(xp, x, *, like):
     return filled_like(like, x)
 
 
-as_array.vjps(lambda xp, g, out, x, *, like: as_float(xp.sum(g)))
+as_array.vjps(lambda xp, g, out, x, *, like: as_float(reductions.sum(g)))
 
 
 @primitive
 def astype(xp, x, *, dtype):
     """The elements as another type of floats. Rule: g as the old type (the engine sees to that for every op)."""
-    out = xp.astype(xp.asarray(x), dtype)
+    try:
+        out = xp.astype(xp.asarray(x), dtype)
+    except (AttributeError, TypeError):
+        raise TypeError(f"astype: {dtype!r} is no element type of {xp.__name__}") from None
     if kind_of(out, xp) != "real floating":
         raise TypeError(f"astype: {dtype} is no type of floats; convert plain data with its own library")
     return out

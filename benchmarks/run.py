@@ -1,0 +1,248 @@
+"""Runs the benchmarks: every contender in a process of its own, taking turns, with the peers in environments of their own.
+
+python benchmarks/run.py [NAME ...] [--quick] [--rounds N] [--python PATH] [--record]
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+PEERS = {"micrograd": "micrograd==0.1.0", "numpy": "numpy"}  # installed into .venvs/bench-<name>-<python version>
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to do the work: `script` with `arguments`, where `environment` (None: ours) is installed."""
+
+    name: str
+    arguments: str
+    environment: str | None = None
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Contenders at one workload. `ratios` and `limits` say what is wanted: (name, name, at most) and (name, at most)."""
+
+    name: str
+    title: str
+    unit: str
+    script: str
+    repeats: tuple[int, int]  # full, quick: the workload's last argument
+    contenders: tuple[Contender, ...]
+    ratios: tuple[tuple[str, str, float | None], ...] = ()
+    limits: tuple[tuple[str, float], ...] = ()
+
+
+TG, MICRO, MICROGRAD = "tinygrad_sm.Value", "tinygrad_sm.micro", "micrograd"
+
+
+def moons(collector: str, at_most: float | None) -> Benchmark:
+    return Benchmark(
+        f"moons-gc-{collector}",
+        f"micrograd's demo step (100 points, MLP 2-16-16-1), collector {collector}",
+        "ms",
+        "moons_step.py",
+        (6, 2),
+        (
+            Contender(MICRO, f"tinygrad_sm.micro {collector}"),
+            Contender(MICROGRAD, f"micrograd {collector}", "micrograd"),
+        ),
+        ((MICRO, MICROGRAD, at_most),),
+    )
+
+
+def scalar(name: str, title: str) -> Benchmark:
+    return Benchmark(
+        f"scalar-{name}",
+        f"a scalar operation forward and backward: {title}",
+        "ns",
+        "scalar_ops.py",
+        (60, 10),
+        (
+            Contender(TG, f"tinygrad_sm {name}"),
+            Contender(MICRO, f"tinygrad_sm.micro {name}"),
+            Contender(MICROGRAD, f"micrograd {name}", "micrograd"),
+        ),
+        ((TG, MICROGRAD, 0.55), (MICRO, MICROGRAD, None)),
+        ((TG, 800.0),),
+    )
+
+
+BENCHMARKS = (
+    moons("on", 0.1),
+    moons("off", None),
+    scalar("chain", "the chain y = a * y + x"),
+    scalar("mixed", "an expression of sixty operations of all kinds"),
+    Benchmark(
+        "memory",
+        "peak memory of a chain of a million operations, forward and backward",
+        "bytes a node",
+        "million_nodes.py",
+        (1_000_000, 200_000),
+        (Contender(TG, "tinygrad_sm bytes"), Contender(MICRO, "tinygrad_sm.micro bytes")),
+        limits=((TG, 350.0),),
+    ),
+    Benchmark(
+        "linear",
+        "a chain of a million operations and one of two million, forward and backward",
+        "s",
+        "million_nodes.py",
+        (1, 1),
+        (Contender("two million", "tinygrad_sm seconds 2000000"), Contender("one million", "tinygrad_sm seconds 1000000")),
+        (("two million", "one million", 2.5),),
+    ),
+    Benchmark(
+        "array-step",
+        "a training step of a 64-32-10 network, batch 32, on tg.nd and written by hand in the standard library",
+        "ms",
+        "array_step.py",
+        (150, 20),
+        (Contender("tinygrad_sm", "tinygrad_sm"), Contender("by hand", "by-hand")),
+        (("tinygrad_sm", "by hand", 1.3),),
+    ),
+    Benchmark(
+        "import",
+        "import in a fresh interpreter",
+        "ms",
+        "import_time.py",
+        (1, 1),
+        (Contender("tinygrad_sm", "tinygrad_sm"), Contender("numpy", "numpy", "numpy")),
+        (("tinygrad_sm", "numpy", 0.6),),
+    ),
+)
+
+
+def peer_python(peer: str, python: str, version: str) -> str:
+    """The interpreter of the peer's environment, which is made if it is not there."""
+    folder = ROOT / ".venvs" / f"bench-{peer}-{version}"
+    found, stamp = folder / "bin" / "python", folder / ".installed"
+    if not stamp.exists():
+        print(f"Installing {PEERS[peer]} into {folder.relative_to(ROOT)}", file=sys.stderr)
+        subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
+        install = [found, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PEERS[peer]]
+        subprocess.run(install, check=True)
+        stamp.touch()
+    return str(found)
+
+
+def run_once(benchmark: Benchmark, contender: Contender, python: str, quick: bool) -> dict:
+    """What one process of the contender reports."""
+    arguments = contender.arguments.split()
+    if not arguments[-1].isdigit():
+        arguments.append(str(benchmark.repeats[quick]))
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    if contender.environment is None:
+        environment["PYTHONPATH"] = str(ROOT)
+    command = [python, str(HERE / benchmark.script), *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{benchmark.name}: {contender.name} failed\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure(benchmark: Benchmark, pythons: dict[str | None, str], rounds: int, quick: bool) -> dict[str, list[float]]:
+    """The figures of every contender, one a round; in each round all of them take their turn."""
+    figures: dict[str, list[float]] = {c.name: [] for c in benchmark.contenders}
+    for i in range(rounds):
+        checks = []
+        for contender in benchmark.contenders[:: 1 if i % 2 else -1]:
+            result = run_once(benchmark, contender, pythons[contender.environment], quick)
+            figures[contender.name].append(result["value"])
+            checks.append(result["check"])
+        if any(c is not None and not math.isclose(c, checks[0], rel_tol=1e-9) for c in checks):
+            raise SystemExit(f"{benchmark.name}: the contenders computed different things: {checks}")
+    return figures
+
+
+def shown(x: float) -> str:
+    return f"{x:,.0f}" if x >= 100 else f"{x:.3g}"
+
+
+def spread(figures: list[float]) -> str:
+    """The median and the range."""
+    return f"{shown(statistics.median(figures))} [{shown(min(figures))} .. {shown(max(figures))}]"
+
+
+def table(benchmark: Benchmark, figures: dict[str, list[float]]) -> str:
+    """The figures in Markdown: a row for each contender, then the ratios, each the median over the rounds."""
+    verdicts = {True: "met", False: "**missed**"}
+    limits = dict(benchmark.limits)
+    rows = []
+    for name, row in figures.items():
+        limit = limits.get(name)
+        wanted = "" if limit is None else f"at most {shown(limit)}: {verdicts[statistics.median(row) <= limit]}"
+        rows.append((name, f"{spread(row)} {benchmark.unit}", wanted))
+    for ours, theirs, limit in benchmark.ratios:
+        ratios = [a / b for a, b in zip(figures[ours], figures[theirs], strict=True)]
+        wanted = "" if limit is None else f"at most {limit:g}: {verdicts[statistics.median(ratios) <= limit]}"
+        rows.append((f"{ours} / {theirs}", f"{spread(ratios)}", wanted))
+    widths = [max(len(row[i]) for row in [*rows, ("", "median [range]", "wanted")]) for i in range(3)]
+    lines = [("", "median [range]", "wanted"), *rows]
+    text = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) + " |" for line in lines]
+    text.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
+    return f"### {benchmark.name}: {benchmark.title}\n\n" + "\n".join(text) + "\n"
+
+
+def machine() -> str:
+    """The kind of processor and its system."""
+    names = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines() if Path(path).exists() else []
+
+
+def load() -> str:
+    return f"{os.getloadavg()[0]:.1f}"
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description="The benchmarks of tinygrad_sm.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of: {' '.join(b.name for b in BENCHMARKS)}; all of them")
+    parser.add_argument("--quick", action="store_true", help="a first impression in a minute: short runs, two rounds")
+    parser.add_argument("--rounds", type=int, help="turns of every contender (5)")
+    parser.add_argument("--python", default=sys.executable, metavar="PATH", help="the interpreter to measure (this one)")
+    parser.add_argument("--record", action="store_true", help="write the figures to benchmarks/RESULTS.md")
+    options = parser.parse_args()
+    wanted = [b for b in BENCHMARKS if not options.names or any(b.name.startswith(n) for n in options.names)]
+    if not wanted:
+        parser.error(f"no benchmark is called {' or '.join(options.names)}; there are {' '.join(b.name for b in BENCHMARKS)}")
+    rounds = options.rounds or (2 if options.quick else 5)
+
+    ask = "import platform as p; print(p.python_implementation(), p.python_version())"
+    implementation, version = subprocess.run(
+        [options.python, "-c", ask], capture_output=True, text=True, check=True
+    ).stdout.split()
+    pythons: dict[str | None, str] = {None: options.python}
+    for peer in {c.environment for b in wanted for c in b.contenders if c.environment is not None}:
+        pythons[peer] = peer_python(peer, options.python, f"{implementation}-{version}".lower())
+
+    before, parts = load(), []
+    for benchmark in wanted:
+        parts.append(table(benchmark, measure(benchmark, pythons, rounds, options.quick)))
+        print(parts[-1], flush=True)
+    about = (
+        f"{implementation} {version}; {machine()}; {datetime.date.today()}; {rounds} rounds; "
+        f"load average {before} at the start, {load()} at the end (1.0 of it is ours)."
+    )
+    print(about)
+    if options.record:
+        (HERE / "RESULTS.md").write_text(f"# One run of the benchmarks\n\n{about}\n\n" + "\n".join(parts))
+
+
+if __name__ == "__main__":
+    main()
