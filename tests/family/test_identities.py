@@ -64,7 +64,7 @@ def test_probabilities_sum_to_one(row):
     p = tg.softmax(row).tolist()
     assert abs(math.fsum(p) - 1.0) <= math.ulp(1.0)
     assert all(0.0 <= v <= 1.0 for v in p)
-    assert all((v > 0.0) == (math.exp(z - max(row)) > 0.0) for v, z in zip(p, row, strict=True))
+    assert all(v > 0.0 for v, z in zip(p, row, strict=True) if z > max(row) - 740.0), "0 only below the smallest float"
 
 
 @settings(deadline=None)

@@ -1,12 +1,7 @@
 """The laws of the engine: each of them fails in some engine or other (DESIGN, ARCHITECTURE), and none may fail here."""
 
-import asyncio
-import contextvars
-import copy
 import gc
-import pickle
 import random
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -15,7 +10,8 @@ import numpy as np
 import pytest
 
 import tinygrad_sm as tg
-from tests.helpers.every_op import NEED_AXES, A, call, call_on_numbers, every_op
+from tests.helpers.engine import chain, kind
+from tests.helpers.every_op import NEED_AXES, call, call_on_numbers, every_op
 from tinygrad_sm import nd
 from tinygrad_sm.graph import Op, sweep
 
@@ -222,14 +218,6 @@ def test_a_matmul_with_constant_data_makes_no_gradient_for_the_data():
 # --- size
 
 
-def chain(n: int) -> tuple[tg.Value, tg.Value]:
-    x = tg.Value(1.0)
-    y = x
-    for _ in range(n):
-        y = y + x
-    return x, y
-
-
 def test_a_long_chain_of_numbers_needs_no_recursion():
     x, y = chain(100_000)
     y.backward()
@@ -367,10 +355,6 @@ def test_only_leaves_can_be_rebound_and_only_to_their_shape():
 # --- the gradient has the shape, type and library of the data
 
 
-def kind(x) -> tuple:
-    return type(x), getattr(x, "dtype", None), getattr(x, "shape", ())
-
-
 def test_gradients_are_of_the_kind_of_the_data(array):
     row, matrix, number = tg.Value(array([1.0, 2.0, 3.0])), tg.Value(array([[1.0], [2.0]])), tg.Value(2.0)
     for f in (
@@ -437,155 +421,3 @@ def test_ops_on_decimals_never_pass_through_a_float(name):
         assert isinstance(rough, nd.Decimals) and rough.digits == 50 and rough.shape == fine.shape
         error = nd.abs(nd.exact(rough, 80) - fine)
         assert bool(nd.all(error <= 1e-40 * (1.0 + nd.abs(fine))))
-
-
-# --- switches
-
-
-def test_no_grad_records_nothing_and_is_restored():
-    x = tg.Value(2.0)
-    with tg.no_grad():
-        y = x * x
-        with tg.no_grad():
-            pass
-        z = tg.exp(x)
-    assert not y.requires_grad and not z.requires_grad and y.inputs == z.inputs == () and y.op is None
-    assert (x * x).requires_grad
-    with pytest.raises(RuntimeError, match="inside"), tg.no_grad():
-        raise RuntimeError("inside")
-    assert (x * x).requires_grad
-
-    @tg.no_grad()
-    def decorated():
-        return x * x
-
-    assert not decorated().requires_grad and not decorated().requires_grad and (x * x).requires_grad
-
-
-def names(value: tg.Value) -> set[str]:
-    return {node.op.name for node, _, _ in sweep(value, tg.nd.ones(value.shape)) if node.op is not None}
-
-
-def test_composed_records_primitives_and_is_restored():
-    z = tg.Value([1.0, 2.0])
-    assert names(tg.softmax(z)) == {"softmax"}
-    with tg.composed():
-        with tg.composed():
-            assert "softmax" not in names(tg.softmax(z))
-        assert "softmax" not in names(tg.softmax(z))
-    assert names(tg.softmax(z)) == {"softmax"}
-    with pytest.raises(IndexError), tg.composed():
-        tg.cross_entropy(z, 7)
-    assert names(tg.softmax(z)) == {"softmax"} and "softmax" not in names(tg.softmax.composed(z))
-    with pytest.raises(IndexError):
-        tg.cross_entropy.composed(z, 7)
-    assert names(tg.softmax(z)) == {"softmax"}
-
-
-def test_switches_belong_to_one_thread_and_one_context():
-    x = tg.Value([1.0, 2.0])
-    seen = {}
-
-    def look(key):
-        y = tg.softmax(x)
-        seen[key] = (y.requires_grad, y.requires_grad and y.op.name)
-
-    with tg.no_grad(), tg.composed():
-        thread = threading.Thread(target=look, args=["thread"])
-        thread.start()
-        thread.join()
-        inside = contextvars.copy_context()
-    inside.run(look, "context")
-    look("here")
-
-    async def with_switch():
-        with tg.no_grad():
-            await asyncio.sleep(0)
-            look("task")
-
-    async def both():
-        await asyncio.gather(with_switch(), without())
-
-    async def without():
-        await asyncio.sleep(0)
-        look("other task")
-
-    asyncio.run(both())
-    assert seen == {
-        "thread": (True, "softmax"),
-        "context": (False, False),
-        "here": (True, "softmax"),
-        "task": (False, False),
-        "other task": (True, "softmax"),
-    }
-
-
-def test_threads_build_graphs_side_by_side():
-    totals = []
-
-    def work(seed):
-        x, y = chain(2_000 + seed)
-        y.backward()
-        totals.append(x.grad - seed)
-
-    threads = [threading.Thread(target=work, args=[seed]) for seed in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert totals == [2_001.0] * 4
-
-
-def test_derivatives_of_functions_record_within_no_grad_too():
-    with tg.no_grad():
-        assert tg.jacobian(lambda x: x * x, [1.0, 2.0]).tolist() == [[2.0, 0.0], [0.0, 4.0]]
-        assert tg.hessian(lambda x: x**3, 2.0) == 12.0
-        assert tg.value_and_grad(lambda x: x * x)(3.0) == (9.0, 6.0)
-        assert not (tg.Value(1.0) * 2.0).requires_grad
-    x = tg.Value(3.0)
-    y = x * x * x
-    with tg.no_grad():
-        first = tg.grad(y, x, create_graph=True)
-    assert tg.grad(first, x) == 18.0
-
-
-# --- copies
-
-
-@pytest.mark.parametrize("data", [3.0, nd.asarray(A), np.asarray(A), nd.exact(A)], ids=["float", "nd", "numpy", "decimals"])
-@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
-def test_leaves_can_be_copied(data, duplicate):
-    x = tg.Value(data, name="weight")
-    x.backward(1.0 if type(data) is float else data)
-    twin = duplicate(x)
-    assert twin is not x and twin.name == "weight" and twin.requires_grad and twin.op is None
-    assert kind(twin.data) == kind(x.data) and twin.tolist() == x.tolist()
-    assert twin.has_grad and kind(twin.grad) == kind(x.grad)
-    (twin * twin).sum().backward()
-    assert tg.Value(x.grad).tolist() == (1.0 if type(data) is float else x.tolist())
-    assert (twin + x).inputs == (twin, x)
-
-
-def test_a_deep_copy_shares_no_array():
-    x = tg.Value(np.ones(2))
-    twin, alias = copy.deepcopy([x, x])
-    assert twin is alias and twin.data is not x.data
-    twin.data[0] = 5.0
-    assert x.tolist() == [1.0, 1.0]
-
-
-@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
-def test_results_cannot_be_copied_and_the_error_says_what_to_do(duplicate):
-    _, y = chain(3_000)
-    with pytest.raises(TypeError, match=r"only a leaf can be .*result of add.*v\.detach\(\)"):
-        duplicate(y)
-    assert duplicate(y.detach()) is not None
-
-
-def test_detach_and_constant():
-    x = tg.Value([1.0, 2.0], name="x")
-    y = x * x
-    assert y.detach().data is y.data and not y.detach().requires_grad and y.detach().op is None
-    assert tg.grad((x * tg.constant(x)).sum(), x).tolist() == [1.0, 2.0]
-    row = nd.asarray([1.0])
-    assert tg.constant(row) is row and tg.constant(2.0) == 2.0

@@ -139,10 +139,21 @@ def test_floor_divide(drawn):
 
 
 OPERATORS = {
-    **{"add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "divide": operator.truediv},
-    **{"floor_divide": operator.floordiv, "remainder": operator.mod, "pow": operator.pow, "equal": operator.eq},
-    **{"not_equal": operator.ne, "less": operator.lt, "less_equal": operator.le, "greater": operator.gt},
-    **{"greater_equal": operator.ge, "logical_and": operator.and_, "logical_or": operator.or_},
+    "add": operator.add,
+    "pow": operator.pow,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": operator.truediv,
+    "floor_divide": operator.floordiv,
+    "remainder": operator.mod,
+    "equal": operator.eq,
+    "not_equal": operator.ne,
+    "less": operator.lt,
+    "less_equal": operator.le,
+    "greater": operator.gt,
+    "greater_equal": operator.ge,
+    "logical_and": operator.and_,
+    "logical_or": operator.or_,
     "logical_xor": operator.xor,
 }
 
@@ -178,10 +189,8 @@ def test_where(drawn, data):
 @given(broadcastable([np.float64, np.float64, np.float64]))
 def test_clip(drawn):
     x, low, high = drawn
-    high = high + np.abs(low).max(initial=0) + np.abs(high)  # above all of low
-    shape = np.broadcast_shapes(x.shape, low.shape, high.shape)
-    a, b, c = map(nd.asarray, (x, low, high))
-    same(nd.clip(a, b, c), np.broadcast_to(np.clip(x, low, high), shape))
+    a, b, c = map(nd.asarray, drawn)
+    same(nd.clip(a, b, c), np.clip(x, low, high))
     same(nd.clip(a, -1.0, 1.0), np.clip(x, -1.0, 1.0))
     same(nd.clip(a, min=b), np.clip(x, low, None))
     same(nd.clip(a, max=c), np.clip(x, None, high))
@@ -196,7 +205,8 @@ B, I, F = nd.asarray([True, False]), nd.asarray([3, -4]), nd.asarray([0.5, 2.0])
 CASES = [
     # C's floor of a quotient; numpy has nan for an infinite dividend, the standard its infinity
     (lambda: nd.floor_divide([5.0, -5.0, 5.0, -5.0], [inf, inf, -inf, -inf]), [0.0, -1.0, -1.0, 0.0]),
-    (lambda: nd.floor_divide([inf, -inf, inf, 0.0, 1.0, -1.0], [2.0, 2.0, inf, 0.0, 0.0, 0.0]), [inf, -inf, nan, nan, inf, -inf]),
+    (lambda: nd.floor_divide([inf, -inf, inf], [2.0, 2.0, inf]), [inf, -inf, nan]),
+    (lambda: nd.floor_divide([0.0, 1.0, -1.0], 0.0), [nan, inf, -inf]),
     (lambda: nd.floor_divide(1e308, 1e-10), inf),
     (lambda: nd.remainder([5.0, -5.0, inf, 1.0, -0.0, 3.0], [inf, inf, 2.0, 0.0, 3.0, -3.0]), [5.0, inf, nan, nan, 0.0, -0.0]),
     # ints have no size and no infinities
@@ -301,7 +311,7 @@ def test_cases(action, expected):
         (lambda: nd.zeros((2,)) + nd.zeros((3,)), ValueError, r"add: shapes \(2,\) and \(3,\) do not fit together"),
         (lambda: nd.zeros((2, 0)) < nd.zeros((3, 2)), ValueError, r"less: shapes \(2, 0\) and \(3, 2\)"),
         (lambda: nd.where(B, nd.zeros((3,)), 1.0), ValueError, r"where: shapes \(2,\) and \(3,\)"),
-        (lambda: nd.clip(F, nd.zeros((3,)), None), ValueError, r"clip: shapes \(2,\) and \(3,\)"),
+        (lambda: nd.clip(F, nd.zeros((3,)), None), ValueError, r"clip: .*shapes \(2,\) and \(3,\)"),
         (lambda: nd.add(F, "a"), TypeError, "add: an array holds numbers, not 'a'"),
         (lambda: nd.add(None, 1.0), TypeError, "add: an array holds numbers, not None"),
         (lambda: nd.exp("a"), TypeError, "exp: an array holds numbers, not 'a'"),

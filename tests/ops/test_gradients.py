@@ -92,9 +92,8 @@ def difference_of_derivatives(case: Case, xs: list[np.ndarray], order: int) -> l
         return [objects((a - b) / (2 * STEP)) for a, b in zip(*ends, strict=True)]
 
 
-@cases
-def test_derivatives(case):
-    @settings(max_examples=4, deadline=None)
+def check_derivatives(case: Case, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
     @given(points(case))
     def check(xs):
         start = [decimals(x) for x in xs]
@@ -110,6 +109,17 @@ def test_derivatives(case):
                     assert_close(g, w, tolerance, size / 4)
 
     check()
+
+
+@cases
+def test_derivatives(case):
+    check_derivatives(case, examples=2)
+
+
+@pytest.mark.heavy
+@cases
+def test_derivatives_at_many_points(case):
+    check_derivatives(case, examples=40)
 
 
 @cases

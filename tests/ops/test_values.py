@@ -38,9 +38,8 @@ def test_docstrings_state_the_rule():
     assert [op.name for op in ops if "Rule: " not in op.__doc__] == []
 
 
-@cases
-def test_values(case):
-    @settings(max_examples=6, deadline=None)
+def check_values(case: Case, examples: int) -> None:
+    @settings(max_examples=examples, deadline=None)
     @given(points(case))
     def check(xs):
         want = truth_of(case, xs)
@@ -53,6 +52,17 @@ def test_values(case):
             assert type(of_values) is tg.Value
 
     check()
+
+
+@cases
+def test_values(case):
+    check_values(case, examples=4)
+
+
+@pytest.mark.heavy
+@cases
+def test_values_at_many_points(case):
+    check_values(case, examples=100)
 
 
 FAR = [(case, x) for case in CASES for x in case.far]

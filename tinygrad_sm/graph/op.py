@@ -89,13 +89,15 @@ class Op:
         if self._of_one and len(args) == 1 and not keywords:  # tanh(x) of a number: the general path below, cut short
             x = args[0]
             if isinstance(x, Value) and type(x._data) is float and x.requires_grad and is_recording():
-                data = (x._data,)
-                return record(type(x), self, self._compute(nd, data, self._settings), args, data, self._settings)
+                saved = (x._data,)
+                return record(type(x), self, self._compute(nd, saved, self._settings), args, saved, self._settings)
         if keywords or len(args) != self._arity:
             inputs, settings = self._bind(args, keywords)
         else:
             inputs, settings = args, self._settings
-        data, cls, tracked, numbers = [], None, False, True
+        data: Any = []
+        cls: type[Value] | None = None
+        tracked, numbers = False, True
         for x in inputs:
             if isinstance(x, Value):
                 cls, tracked, x = cls or type(x), tracked or x.requires_grad, x._data

@@ -108,7 +108,7 @@ class Value:
         data = as_data(data, "data")
         if shape(data) != shape(self._data):
             raise ValueError(f"data: shape {shape(data)} for a Value of shape {shape(self._data)}; make a new Value")
-        if type(data) is not type(self._data):
+        if type(data) is not type(self._data) or (type(data) is not float and data.dtype != self._data.dtype):
             self._grad = None  # a gradient has the type of its data
         self._data = data
 

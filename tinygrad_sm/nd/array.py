@@ -150,7 +150,8 @@ class Array:
         return render(self._flat, self.shape, "", "")
 
     def _suffix(self) -> str:
-        return f", shape={self.shape})" if 0 in self.shape else ")"
+        kind = "" if self.dtype.rank > 1 else f", dtype={self.dtype}"
+        return f", shape={self.shape}{kind})" if 0 in self.shape else ")"
 
     def __copy__(self) -> Array:
         return self

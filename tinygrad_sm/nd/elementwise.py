@@ -70,11 +70,13 @@ def square(x: Any, /) -> Any:
 
 def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
     """x held between `min` and `max`, either of which may be None."""
-    x, min, max = _operand("clip", x), *(v if v is None else _operand("clip", v) for v in (min, max))
-    broadcast_shapes("clip", *(getattr(v, "shape", ()) for v in (x, min, max)))  # so that the error names clip
-    if min is not None:
-        x = maximum(x, min)
-    return x if max is None else minimum(x, max)
+    x = _operand("clip", x)
+    try:
+        if min is not None:
+            x = maximum(x, min)
+        return x if max is None else minimum(x, max)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"clip: {error}") from None
 
 
 def where(condition: Any, x1: Any, x2: Any, /) -> Any:

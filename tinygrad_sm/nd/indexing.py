@@ -106,9 +106,7 @@ def _true_places(mask: _Indices, axis: int, shape: Shape) -> list[_Indices]:
     if own != shape[axis : axis + len(own)] or not own:
         raise IndexError(f"a mask of shape {own} on axis {axis} of an array of shape {shape}")
     chosen = [i for i, wanted in enumerate(mask.flat) if wanted]
-    return [
-        _Indices([i // step % n for i in chosen], (len(chosen),)) for n, step in zip(own, row_major(own), strict=True)
-    ]
+    return [_Indices([i // step % n for i in chosen], (len(chosen),)) for n, step in zip(own, row_major(own), strict=True)]
 
 
 def _all_inside(flat: list, n: int, axis: int, shape: Shape) -> list[int]:

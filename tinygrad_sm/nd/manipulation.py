@@ -31,12 +31,12 @@ def _filled(name: str, shape: int | Sequence[int], fill_value: Any, dtype: DType
 
 def zeros(shape: int | Sequence[int], *, dtype: DType | None = None) -> Array:
     """An array of zeros (floats unless `dtype` says otherwise)."""
-    return _filled("zeros", shape, 0, dtype or float64)
+    return _filled("zeros", shape, 0, float64 if dtype is None else dtype)
 
 
 def ones(shape: int | Sequence[int], *, dtype: DType | None = None) -> Array:
     """An array of ones (floats unless `dtype` says otherwise)."""
-    return _filled("ones", shape, 1, dtype or float64)
+    return _filled("ones", shape, 1, float64 if dtype is None else dtype)
 
 
 def full_like(x: Any, /, fill_value: Any, *, dtype: DType | None = None) -> Any:
@@ -46,7 +46,7 @@ def full_like(x: Any, /, fill_value: Any, *, dtype: DType | None = None) -> Any:
 
 def _filled_like(name: str, x: Any, fill_value: Any, dtype: DType | None) -> Any:
     array = operand(name, x)
-    filled = _filled(name, array.shape, fill_value, dtype or array.dtype)
+    filled = _filled(name, array.shape, fill_value, array.dtype if dtype is None else dtype)
     return filled.item() if type(x) is float and dtype is None else filled
 
 
@@ -71,9 +71,9 @@ def arange(start: float, /, stop: float | None = None, step: float = 1, *, dtype
     if step == 0 or not all(map(isfinite, (start, stop, step))):
         raise ValueError(f"arange: from {start} to {stop} in steps of {step} is no finite number of elements")
     if type(start) is type(stop) is type(step) is int:
-        return operand("arange", [*range(start, stop, step)], dtype or int64)
+        return operand("arange", [*range(start, stop, step)], int64 if dtype is None else dtype)
     count = builtins.max(round_up((stop - start) / step), 0)
-    return operand("arange", [start + i * step for i in range(count)], dtype or float64)
+    return operand("arange", [start + i * step for i in range(count)], float64 if dtype is None else dtype)
 
 
 def as_number(name: str, x: Any) -> Any:
@@ -92,7 +92,7 @@ def linspace(start: float, stop: float, /, num: int, *, dtype: DType | None = No
     flat = [first + (last - first) * i / steps for i in range(count)]
     if endpoint and count > 1:
         flat[-1] = last
-    return operand("linspace", flat, dtype or float64)
+    return operand("linspace", flat, float64 if dtype is None else dtype)
 
 
 def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: DType | None = None) -> Array:
@@ -100,7 +100,7 @@ def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: DType |
     rows, columns = sizes_of((n_rows, n_rows if n_cols is None else n_cols), "eye")
     offset = whole(k, "eye", "k")
     flat = [j - i == offset for i in range(rows) for j in range(columns)]
-    return operand("eye", make(flat, (rows, columns), bool_), dtype or float64)
+    return operand("eye", make(flat, (rows, columns), bool_), float64 if dtype is None else dtype)
 
 
 def astype(x: Any, dtype: DType, /, *, copy: bool = True) -> Array:

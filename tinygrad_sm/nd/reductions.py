@@ -42,15 +42,15 @@ def _reduce(name: str, x: Any, axis: Axis, keepdims: bool, dtype: DType | None, 
     flat = [*map(kernel, _rows(array, axes))]
     if type(x) is float:
         return flat[0]
-    return make(flat, reduced_shape(array.shape, axes, keepdims), dtype or array.dtype)
+    return make(flat, reduced_shape(array.shape, axes, keepdims), array.dtype if dtype is None else dtype)
 
 
 def _numbers(name: str, x: Any, dtype: DType | None = None, least: DType = int64) -> Any:
     """The elements as `dtype`, or as a type that is at least `least`: bools count as ints. A plain float stays one."""
     if type(x) is float and dtype is None:
         return x
-    x = operand(name, x)
-    return operand(name, x, dtype or (least if x.dtype.rank < least.rank else x.dtype))
+    x = operand(name, x, dtype)
+    return operand(name, x, least) if x.dtype.rank < least.rank else x
 
 
 def _dtype(x: Any) -> DType:
@@ -188,7 +188,7 @@ def along(name: str, x: Any, axis: Axis, kernel: Callable[[list], list], dtype: 
         order = kept + axes
         every = offsets(tuple(x.shape[i] for i in order))
         flat = gather(flat, 0, [every[order.index(i)] for i in range(x.ndim)])
-    return make(flat, x.shape, dtype or x.dtype)
+    return make(flat, x.shape, x.dtype if dtype is None else dtype)
 
 
 def reduce_along(
@@ -198,9 +198,7 @@ def reduce_along(
     return _reduce(name, operand(name, x), axis, keepdims, dtype, kernel)
 
 
-def cumulative_sum(
-    x: Any, /, *, axis: int | None = None, dtype: DType | None = None, include_initial: bool = False
-) -> Array:
+def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: DType | None = None, include_initial: bool = False) -> Array:
     """The sums of the first 1, 2, ... elements along `axis`, each with the rounding errors before it put back.
 
     With `include_initial` a sum of no elements, 0, comes before the others.

@@ -12,7 +12,7 @@ from tinygrad_sm.graph.namespaces import kind_of, namespace_of, shape
 from tinygrad_sm.graph.value import Value, nested_lists, plain
 from tinygrad_sm.nd.indexing import resolve
 from tinygrad_sm.nd.shapes import as_shape, flatten, gather, one_axis
-from tinygrad_sm.ops.helpers import plain_op
+from tinygrad_sm.ops.helpers import is_traced, plain_op
 
 
 @primitive
@@ -51,14 +51,14 @@ scatter.vjps(lambda xp, g, out, x, *, key, shape: getitem(g, key=key))
 def add_at(xp: Any, places: Any, values: Any, size: int) -> Any:
     """A vector of `size` zeros with `values` added at `places`. A library's own way where it has one, else a comparison
     of every place with every position."""
-    if hasattr(xp, "add") and hasattr(xp.add, "at"):  # numpy
-        total = xp.zeros(size, dtype=values.dtype)
-        xp.add.at(total, places, values)
-        return total
     if hasattr(values, "at"):  # jax
         return xp.zeros(size, dtype=values.dtype).at[places].add(values)
     if hasattr(values, "index_add"):  # torch
         return values.new_zeros(size).index_add(0, places, values)
+    if hasattr(xp.add, "at"):  # numpy
+        total = xp.zeros(size, dtype=values.dtype)
+        xp.add.at(total, places, values)
+        return total
     hot = xp.equal(xp.expand_dims(xp.arange(size), axis=1), xp.expand_dims(places, axis=0))
     return xp.sum(xp.where(hot, xp.expand_dims(values, axis=0), 0.0), axis=1)
 
@@ -114,7 +114,7 @@ def _checked(xp, indices, lowest, n, name, what):
             raise TypeError(f"{name}: indices are ints, not {getattr(indices, 'dtype', type(indices).__name__)}")
         indices = xp.astype(indices, xp.int64)
     indices = xp.asarray(indices)
-    if bool(xp.any(xp.logical_or(indices < lowest, indices >= n))):
+    if not is_traced(indices) and bool(xp.any(xp.logical_or(indices < lowest, indices >= n))):
         wrong = next(int(i) for i in flatten(nested_lists(indices))[0] if not lowest <= i < n)
         raise IndexError(f"{name}: index {wrong} is out of range for {what}")
     return indices

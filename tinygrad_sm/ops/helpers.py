@@ -52,7 +52,7 @@ def lifted(xp: Any, x: Any, like: Any) -> Any:
     """A single number, or an array of ints, as floats of the kind of `like`, so that functions of it are as precise."""
     data, kind = plain(x), plain(like)
     if type(data) in SCALARS:
-        return xp.full_like(like, x) if data is x else x if type(kind) is float else x + xp.zeros_like(like)
+        return x * xp.ones_like(like)
     return x if data.dtype == kind.dtype or kind_of(data) == "real floating" else xp.astype(x, kind.dtype)
 
 
@@ -93,6 +93,11 @@ def plain_op(forward: Callable[..., Any]) -> Callable[..., Any]:
     function.__name__, function.__doc__, function.__module__ = op.name, op.__doc__, op.__module__
     function.__wrapped__ = op  # type: ignore[attr-defined]  # for its signature
     return function
+
+
+def is_traced(x: Any) -> bool:
+    """Whether `x` only stands for numbers, as inside `jax.jit`, so that no check can look at them."""
+    return any(kind.__name__ == "Tracer" for kind in type(x).__mro__)
 
 
 def as_plain(x: Any, name: str) -> Any:
