@@ -293,7 +293,7 @@ def test_arrays_of_another_library_are_refused(action):
         action(np.ones((2, 3)))
 
 
-@pytest.mark.parametrize("other", ["a", None, {}, 1j, Fraction(1, 2), object(), math], ids=repr)
+@pytest.mark.parametrize("other", ["a", None, {}, 1j, Fraction(1, 2)], ids=repr)
 def test_what_is_no_number(other):
     assert (grid == other) is False and (grid != other) is True
     for action in (lambda: grid + other, lambda: other + grid, lambda: grid < other, lambda: grid @ other):

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from tests.helpers.nd_arrays import arrays, numbered, same, shapes
 from tinygrad_sm import nd
 
-many = settings(deadline=None, max_examples=150)
+many = settings(deadline=None, max_examples=100)
 
 
 def with_ours(key):

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from tests.helpers.nd_arrays import arrays, numbered, same, shapes, sound
 from tinygrad_sm import nd
 
-many = settings(deadline=None, max_examples=100)
+many = settings(deadline=None, max_examples=50)
 
 
 # --- moving

@@ -56,7 +56,7 @@ def complaint(function, positional, keywords):
 @pytest.mark.parametrize("name", NAMES)
 def test_errors_are_sentences(name):
     function, rng = getattr(nd, name), random.Random(name)
-    for _ in range(200):
+    for _ in range(100):
         positional, keywords = misuse(function, rng)
         error = complaint(function, positional, keywords)
         if error is not None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.helpers.nd_arrays import arrays, arrays_and_axes, by_bits, near, same, shapes, sound, wild_floats
 from tinygrad_sm import nd
 
-many = settings(deadline=None, max_examples=60)
+many = settings(deadline=None, max_examples=40)
 inf, nan = math.inf, math.nan
 
 finite = st.floats(allow_nan=False, allow_infinity=False)

@@ -119,7 +119,7 @@ def test_derivatives(case):
 @pytest.mark.heavy
 @cases
 def test_derivatives_at_many_points(case):
-    check_derivatives(case, examples=40)
+    check_derivatives(case, examples=15)
 
 
 @cases

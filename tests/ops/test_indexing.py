@@ -205,7 +205,7 @@ def test_out_of_range(call, message, kind):
 
 
 @every_array
-@pytest.mark.parametrize("key", ["a", 1.5, (0, "a"), {}, 2.0, (slice(None), 0.5), [0.5], ["a"], object()], ids=repr)
+@pytest.mark.parametrize("key", ["a", 1.5, (0, "a"), {}, 2.0, (slice(None), 0.5), [0.5], ["a"]], ids=repr)
 def test_keys_that_are_none(key, kind):
     for x in (kind(X), tg.Value(kind(X))):
         with pytest.raises((TypeError, IndexError), match=r"^getitem: "):

@@ -62,7 +62,7 @@ def test_values(case):
 @pytest.mark.heavy
 @cases
 def test_values_at_many_points(case):
-    check_values(case, examples=100)
+    check_values(case, examples=50)
 
 
 FAR = [(case, x) for case in CASES for x in case.far]

@@ -121,6 +121,7 @@ def binary_cross_entropy(xp, logits, targets, *, reduction="mean"):
 
 
 def _needless(xp, weight, logits):
+    """Where 0 times an infinite loss is to be 0."""
     return xp.logical_and(xp.equal(weight, 0.0), xp.isinf(logits))
 
 

@@ -346,7 +346,7 @@ def _highest(x: Any, flat: list) -> DType:
         return decimal(_digits(x) or max(50, *(len(v.as_tuple().digits) for v in flat if isinstance(v, Decimal))))
     kind = str(getattr(x, "dtype", "")).rpartition(".")[2]  # all that an empty array of another library can tell
     empty = bool_ if kind == "bool" else int64 if kind.startswith(("int", "uint")) else float64
-    return max(found, key=attrgetter("rank"), default=empty)  # type: ignore[arg-type]
+    return max(filter(None, found), key=attrgetter("rank"), default=empty)
 
 
 def _digits(x: Any) -> int:

@@ -192,9 +192,9 @@ class _Float(DType):
         except OverflowError:  # an int beyond the largest float
             return floats.inf if x > 0 else -floats.inf
 
-    total = staticmethod(floats.total)  # type: ignore[assignment]
-    running_totals = staticmethod(floats.running_totals)  # type: ignore[assignment]
-    has_nan = staticmethod(floats.has_nan)  # type: ignore[assignment]
+    total = staticmethod(floats.total)
+    running_totals = staticmethod(floats.running_totals)
+    has_nan = staticmethod(floats.has_nan)
     is_nan = staticmethod(isnan)  # type: ignore[assignment]
 
 
@@ -206,8 +206,8 @@ class _Decimal(DType):
     def __init__(self, digits: int) -> None:
         number = self.number = exact(digits)
         self.digits, self.name = digits, f"decimal({digits})"
-        self.lift = number.lift  # type: ignore[method-assign]
-        self.total, self.dot = number.sum, number.dot  # type: ignore[method-assign]
+        self.lift = number.lift  # type: ignore[method-assign,assignment]
+        self.total, self.dot = number.sum, number.dot  # type: ignore[method-assign,assignment]
         compare, minus_one, zero, one = number.context.compare, Decimal(-1), Decimal(0), Decimal(1)
 
         def less(a: Decimal, b: Decimal) -> bool:
