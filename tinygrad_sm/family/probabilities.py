@@ -26,7 +26,7 @@ def softmax(xp, z, *, axis=-1):
 
     >>> import tinygrad_sm as tg
     >>> tg.softmax([0.0, 4.0, 5.0])
-    array([0.0049016896, 0.26762315, 0.72747516])
+    array([0.004901689, 0.26762315, 0.72747516])
     """
     e = xp.exp(z - _largest(xp, z, axis))
     return e / xp.sum(e, axis=axis, keepdims=True)

@@ -54,11 +54,9 @@ class Fused(Op):
     def _expands(self) -> bool:
         return is_composed() or (self.rule is None and self.rules is None)
 
-    def _compute(self, xp: Any, data: Sequence, settings: dict[str, Any]) -> Any:
-        kernel = self.kernels.get(type(data[0]))
-        if kernel is None or is_composed():
-            return super()._compute(xp, data, settings)
-        return kernel(*data, **settings)
+    def _forward_for(self, data: Sequence) -> Callable[..., Any]:
+        kernel = None if is_composed() else self.kernels.get(type(data[0]))
+        return self.forward if kernel is None else lambda xp, *inputs, **settings: kernel(*inputs, **settings)
 
 
 def fused(body: Callable[..., Any] | None = None, *, register: bool = False) -> Any:

@@ -138,8 +138,8 @@ def hessian(f: Function, x: Any) -> Any:
 
     >>> import tinygrad_sm as tg
     >>> tg.hessian(lambda x: x[0] * x[0] * x[1], [3.0, 5.0])
-    array([[10.0,  6.0],
-           [ 6.0,  0.0]])
+    array([[10.0, 6.0],
+           [ 6.0, 0.0]])
     """
     point = _start(x, "hessian")
     return _rows(grad(_output(f, point), point, create_graph=True), point)

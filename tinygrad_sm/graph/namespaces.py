@@ -59,12 +59,13 @@ def shape(x: Any) -> tuple[int, ...]:
     return () if type(x) in SCALARS else tuple(x.shape)
 
 
-def as_operand(x: Any, xp: Any, name: str) -> Any:
-    """What an op computes with: lists become arrays of the library beside them, numbers and arrays stay."""
+def as_operand(x: Any, xp: Any, name: str, exact: nd.Decimals | None = None) -> Any:
+    """What an op computes with: lists become arrays of the library (and precision) beside them, numbers and arrays stay."""
     if type(x) in SCALARS or type(x) in _NAMESPACES:
         return x
     if isinstance(x, (list, tuple)):
-        return from_lists(x, xp, name)
+        array = from_lists(x, xp, name)
+        return array if exact is None or array.dtype.rank < 2 else nd.exact(array, exact.digits)
     _refuse_oddities(x, name)
     number = _number(x)
     return number if xp is nd or is_array(x) else float(number)

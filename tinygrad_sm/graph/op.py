@@ -165,7 +165,8 @@ class Op:
         """The library of the operands, and the operands as it takes them: lists become its arrays."""
         xp = namespace_of([x for x in data if x is not None and not isinstance(x, (list, tuple))], self.name)
         optional = range(self._required, len(self.input_names))
-        data = [x if x is None and i in optional else as_operand(x, xp, self.name) for i, x in enumerate(data)]
+        exact = next((x for x in data if type(x) is nd.Decimals), None)  # lists beside decimals are lifted like numbers
+        data = [x if x is None and i in optional else as_operand(x, xp, self.name, exact) for i, x in enumerate(data)]
         if xp is nd and int in map(type, data) and all(type(x) in SCALARS for x in data):
             data = [nd.float64.lift(x) if type(x) is int and abs(x) > EXACT_INTS else x for x in data]
         return xp, data
@@ -173,10 +174,13 @@ class Op:
     def _expands(self) -> bool:
         return False
 
+    def _forward_for(self, data: Sequence) -> Callable[..., Any]:
+        return self.forward
+
     def _compute(self, xp: Any, data: Sequence, settings: dict[str, Any]) -> Any:
         """The forward on plain data, with errors that name the op and the shapes."""
         try:
-            return ieee(self.forward, xp, data, settings)
+            return ieee(self._forward_for(data), xp, data, settings)
         except (TypeError, ValueError, IndexError) as error:
             if str(error).startswith(self.name):
                 raise

@@ -34,7 +34,7 @@ def sweep(output: Value, seed: Any) -> Iterator[tuple[Value, Any, tuple]]:
             left, right = inputs
             a, b = saved
             left_amount = right_amount = None
-            rule_a, rule_b = op.on_numbers  # type: ignore[union-attr,misc]
+            rule_a, rule_b = op.on_numbers  # type: ignore[union-attr]
             if left is not a and left.requires_grad:
                 left_amount = rule_a(nd, gradient, node._data, a, b)
                 order = left._order

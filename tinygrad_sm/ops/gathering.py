@@ -29,7 +29,7 @@ def getitem(xp, x, *, key):
         return xp.reshape(xp.take(xp.reshape(x, (-1,)), places, axis=0), sizes)
 
 
-getitem.vjps(lambda xp, g, out, x, *, key: scatter(g, key=key, shape=shape(x)))
+getitem.vjps(lambda xp, g, out, x, *, key: scatter(g, key=key, shape=shape(x)))  # type: ignore[has-type]
 
 
 @primitive

@@ -81,17 +81,17 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     >>> tg.einsum("ij,j->i", [[1.0, 2.0], [3.0, 4.0]], [1.0, 10.0])
     array([21.0, 43.0])
     """
-    operands = _operands(operands)
-    terms, output = _parsed(subscripts, len(operands))
+    arrays = _operands(operands)
+    terms, output = _parsed(subscripts, len(arrays))
     sizes: dict[str, int] = {}
-    for term, x in zip(terms, operands, strict=True):
+    for term, x in zip(terms, arrays, strict=True):
         if len(term) != len(shape(x)):
             raise ValueError(f"einsum: {term!r} in {subscripts!r} names {len(term)} axes, and the operand has shape {shape(x)}")
         for c, n in zip(term, shape(x), strict=True):
             if sizes.setdefault(c, n) != n:
-                shapes = " and ".join(str(shape(v)) for v in operands)
+                shapes = " and ".join(str(shape(v)) for v in arrays)
                 raise ValueError(f"einsum: letter {c!r} of {subscripts!r} is of size {sizes[c]} and of size {n} in {shapes}")
-    parts = [_diagonal(term, x, sizes) for term, x in zip(terms, operands, strict=True)]
+    parts = [_diagonal(term, x, sizes) for term, x in zip(terms, arrays, strict=True)]
     while len(parts) > 1:
         (term, x), (other, y) = parts[:2]
         rest = output + "".join(t for t, _ in parts[2:])

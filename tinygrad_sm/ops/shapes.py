@@ -185,7 +185,7 @@ def as_float(xp, x):
     return float(x)
 
 
-as_float.vjps(lambda xp, g, out, x: as_array(g, like=plain(x)))
+as_float.vjps(lambda xp, g, out, x: as_array(g, like=plain(x)))  # type: ignore[has-type]
 
 
 @primitive
