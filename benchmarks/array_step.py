@@ -10,8 +10,8 @@ import math
 import random
 import statistics
 import sys
-from itertools import pairwise
-from operator import mul
+from itertools import pairwise, repeat
+from operator import add, mul
 from time import process_time
 
 from workload import report
@@ -46,13 +46,17 @@ def with_the_engine():
 
 
 def by_hand():
-    dot = getattr(math, "sumprod", None) or (lambda a, b: sum(map(mul, a, b)))
     w1, c1, w2, c2 = W1, b1, W2, b2
+    sumprod = getattr(math, "sumprod", None)  # CPython 3.12
+
+    def dots(row, columns):
+        """The dot products of a row with every column."""
+        return [*map(sumprod, repeat(row), columns)] if sumprod else [sum(map(mul, row, c)) for c in columns]
 
     def step():
         nonlocal w1, c1, w2, c2
-        hidden = [[z if (z := dot(x, w) + b) > 0.0 else 0.0 for w, b in zip(w1, c1, strict=True)] for x in X]
-        logits = [[dot(h, w) + b for w, b in zip(w2, c2, strict=True)] for h in hidden]
+        hidden = [[z if z > 0.0 else 0.0 for z in map(add, dots(x, w1), c1)] for x in X]
+        logits = [[*map(add, dots(h, w2), c2)] for h in hidden]
         loss, g_logits = 0.0, []
         for row, label in zip(logits, labels, strict=True):
             top = max(row)
@@ -64,8 +68,8 @@ def by_hand():
             g_logits.append(g)
         columns = [*zip(*w2, strict=True)]
         g_hidden = [
-            [dot(g, c) if h > 0.0 else 0.0 for c, h in zip(columns, hs, strict=True)]
-            for g, hs in zip(g_logits, hidden, strict=True)
+            [g if h > 0.0 else 0.0 for g, h in zip(dots(row, columns), hs, strict=True)]
+            for row, hs in zip(g_logits, hidden, strict=True)
         ]
         w2, c2 = updated(w2, c2, g_logits, [*zip(*hidden, strict=True)])
         w1, c1 = updated(w1, c1, g_hidden, [*zip(*X, strict=True)])
@@ -73,7 +77,7 @@ def by_hand():
 
     def updated(w, c, g_outputs, inputs):
         gs = [*zip(*g_outputs, strict=True)]
-        w = [[v - RATE * dot(g, x) for v, x in zip(row, inputs, strict=True)] for row, g in zip(w, gs, strict=True)]
+        w = [[v - RATE * d for v, d in zip(row, dots(g, inputs), strict=True)] for row, g in zip(w, gs, strict=True)]
         return w, [b - RATE * sum(g) for b, g in zip(c, gs, strict=True)]
 
     return step

@@ -131,7 +131,7 @@ def peer_python(peer: str, python: str, version: str) -> str:
     if not stamp.exists():
         print(f"Installing {PEERS[peer]} into {folder.relative_to(ROOT)}", file=sys.stderr)
         subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
-        install = [found, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PEERS[peer]]
+        install = [found, "-m", "pip", "install", "-qq", "--disable-pip-version-check", PEERS[peer]]
         subprocess.run(install, check=True)
         stamp.touch()
     return str(found)

@@ -64,20 +64,18 @@ class _Indices:
 
 def _every_axis(items: tuple, shape: Shape) -> list:
     """The key with slices after its `...` and masks turned into index arrays, so that it names every axis."""
-    items = tuple(_read(item) if _is_array(item) else item for item in items)
-    covered = sum(map(_axes_of, items))
+    written = [_read(item) if _is_array(item) else item for item in items]
+    covered = sum(map(_axes_of, written))
     if covered > len(shape):
         raise IndexError(f"{covered} indices for the {len(shape)} axes of shape {shape}")
-    dots = [i for i, item in enumerate(items) if item is Ellipsis]
+    dots = [i for i, item in enumerate(written, 1) if item is Ellipsis]
     if len(dots) > 1:
         raise IndexError("an index has at most one ...")
-    at = dots[0] + 1 if dots else len(items)
-    written: list = []
-    axis = 0
-    for item in (*items[:at], *[slice(None)] * (len(shape) - covered), *items[at:]):
-        is_mask = isinstance(item, _Indices) and item.is_mask
-        written += _true_places(item, axis, shape) if is_mask else [item]
-        axis += _axes_of(item)
+    at = dots[0] if dots else len(written)
+    written[at:at] = [slice(None)] * (len(shape) - covered)
+    for i in reversed(range(len(written))):
+        if isinstance(written[i], _Indices) and written[i].is_mask:
+            written[i : i + 1] = _true_places(written[i], sum(map(_axes_of, written[:i])), shape)
     return written
 
 

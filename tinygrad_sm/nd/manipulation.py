@@ -12,7 +12,18 @@ from tinygrad_sm.nd.array import Array, asarray, make, offsets, operand
 from tinygrad_sm.nd.dtypes import DType, bool_, float64, int64, promote
 from tinygrad_sm.nd.elementwise import where
 from tinygrad_sm.nd.indexing import resolve
-from tinygrad_sm.nd.shapes import Shape, all_axes, as_shape, broadcast_shapes, gather, one_axis, sizes_of, stretch, whole
+from tinygrad_sm.nd.shapes import (
+    PLAIN,
+    Shape,
+    all_axes,
+    as_shape,
+    broadcast_shapes,
+    gather,
+    one_axis,
+    sizes_of,
+    stretch,
+    whole,
+)
 
 # --- making
 
@@ -45,9 +56,10 @@ def full_like(x: Any, /, fill_value: Any, *, dtype: DType | None = None) -> Any:
 
 
 def _filled_like(name: str, x: Any, fill_value: Any, dtype: DType | None) -> Any:
-    array = operand(name, x)
-    filled = _filled(name, array.shape, fill_value, array.dtype if dtype is None else dtype)
-    return filled.item() if type(x) is float and dtype is None else filled
+    if type(x) is float and dtype is None:
+        return float(fill_value) if type(fill_value) in PLAIN else _filled(name, (), fill_value, float64).item()
+    x = operand(name, x)
+    return _filled(name, x.shape, fill_value, x.dtype if dtype is None else dtype)
 
 
 def zeros_like(x: Any, /, *, dtype: DType | None = None) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from operator import index
 
 Shape = tuple[int, ...]
@@ -151,4 +151,4 @@ def flatten(x: object) -> tuple[list, Shape]:
     shapes = {shape for _, shape in parts}
     if len(shapes) > 1:
         raise ValueError(f"ragged lists: parts of shapes {' and '.join(map(str, sorted(shapes)))} in one list")
-    return [v for flat, _ in parts for v in flat], (len(parts), *(shapes.pop() if shapes else ()))
+    return [*chain.from_iterable(flat for flat, _ in parts)], (len(parts), *(shapes.pop() if shapes else ()))

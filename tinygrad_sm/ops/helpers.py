@@ -10,6 +10,7 @@ from tinygrad_sm import nd
 from tinygrad_sm.graph import primitive
 from tinygrad_sm.graph.namespaces import SCALARS, as_operand, kind_of, namespace_of, shape
 from tinygrad_sm.graph.value import nested_lists, plain
+from tinygrad_sm.nd import floats
 from tinygrad_sm.nd.shapes import Shape, all_axes, flatten, reduced_shape
 
 Axis = int | Sequence[int] | None
@@ -17,6 +18,8 @@ Axis = int | Sequence[int] | None
 
 def over(xp: Any, g: Any, x: Any) -> Any:
     """g / x, and 0 where nothing flows (g = 0) into a pole or a nan of 1 / x: what was masked stays masked."""
+    if type(g) is float and type(x) is float:
+        return floats.divide(g, x) if g else g
     return xp.divide(g, divisor(xp, g, x))
 
 
