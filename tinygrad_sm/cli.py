@@ -35,13 +35,15 @@ def demo() -> None:
     console.print(table)
     difference = max(abs(g - h) for g, h in zip(columns[2], columns[3], strict=True))
     console.print(f"loss {loss:.6f}; one fused node against {_count(same_loss)} primitive ones")
-    console.print(f"largest difference between the two gradients: {difference:.1e}\n")
+    console.print(f"largest difference between the two gradients: {difference:.1e}")
+    console.print()
 
     sure = tg.Value([40.0, 0.0])
     loss = tg.cross_entropy(sure, 0)
     loss.backward()
-    console.print("a confident prediction, logits [40, 0], target 0: where most libraries print a loss of 0,")
-    console.print(f"the loss is {loss:.6e} and its gradient {[float(f'{g:.6e}') for g in sure.grad.tolist()]}")
+    gradient = ", ".join(f"{g:.6e}" for g in sure.grad.tolist())
+    console.print("A confident prediction: logits [40, 0], target 0. Most libraries say loss 0;")
+    console.print(f"it is {loss:.6e}, with gradient [{gradient}].")
 
 
 def _count(output: tg.Value) -> int:

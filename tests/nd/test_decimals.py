@@ -139,6 +139,10 @@ def test_sums_and_products_survive_cancellation(digits):
     assert nd.cumulative_sum(nd.exact(row, digits)).tolist()[-1] == 2 * small
 
 
+def test_the_variance_of_what_is_far_from_zero():
+    assert nd.var(nd.exact([10**30 + n for n in (0, 2, 4, 10)], 15)).item() == 14
+
+
 def test_pi():
     for digits in DIGITS:
         with mp.workdps(2 * digits):

@@ -125,8 +125,9 @@ def var(x: Any, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool
 
 def _variance(name: str, x: Any, axis: Axis, correction: float, keepdims: bool) -> Any:
     x = _numbers(name, x, least=float64)
-    distances = x - _mean(name, x, axis, keepdims=True)
-    return _mean(name, distances * distances, axis, keepdims, correction)
+    for _ in range(2):  # the second time takes off what the rounding of the mean has left
+        x = x - _mean(name, x, axis, keepdims=True)
+    return _mean(name, x * x, axis, keepdims, correction)
 
 
 def std(x: Any, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
