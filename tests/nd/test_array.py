@@ -6,6 +6,7 @@ import pickle
 from decimal import Decimal
 from fractions import Fraction
 
+import array_api_strict
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -71,6 +72,9 @@ def test_lists_of_shapes_with_zeros(shape):
         (np.zeros((0, 2), bool), (0, 2), nd.bool),
         (np.ones((2, 2), np.float16), (2, 2), nd.float64),
         ([2**70], (1,), nd.int64),
+        (array_api_strict.ones((2, 2)), (2, 2), nd.float64),
+        (array_api_strict.asarray(3), (), nd.int64),
+        ([array_api_strict.asarray([True, False])], (1, 2), nd.bool),
         (type("Half", (float,), {})(0.5), (), nd.float64),
     ],
 )

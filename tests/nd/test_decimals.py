@@ -139,6 +139,15 @@ def test_sums_and_products_survive_cancellation(digits):
     assert nd.cumulative_sum(nd.exact(row, digits)).tolist()[-1] == 2 * small
 
 
+@pytest.mark.parametrize("digits", DIGITS)
+def test_products_and_binary_logarithms_carry_more_digits(digits):
+    row = numbers(digits, Decimal("0.5"), 2, count=400)
+    with mp.workdps(2 * digits):
+        right(nd.prod(nd.exact(row, digits)), [mpmath.fprod(map(true, row))], digits)
+    powers = [*range(-50, 50)]
+    assert nd.log2(2.0 ** nd.asarray(powers, dtype=nd.decimal(digits))).tolist() == powers
+
+
 def test_the_variance_of_what_is_far_from_zero():
     assert nd.var(nd.exact([10**30 + n for n in (0, 2, 4, 10)], 15)).item() == 14
 

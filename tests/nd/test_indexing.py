@@ -1,5 +1,6 @@
 """Reading by index, as numpy does it, and its transpose, adding back."""
 
+import array_api_strict
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -122,6 +123,11 @@ def test_numpys_kinds_of_keys():
         (1, slice(None), [0, 0]),
         ([0, 1], slice(None), 1),
         ([0], None, [1]),
+        (slice(None), [0, 1, 2], None, [1, 1, 1]),
+        (slice(None), [0, 1, 2], ..., [1, 1, 1]),  # even where ... stands for no axis
+        (slice(None), [0, 1, 2], [1, 1, 1]),
+        (None, slice(None), 0, [1, 1, 1]),
+        [True, 0, 1],  # ints, unless all are bools
         (None, [0], [1]),
         (..., np.array([True, False, True, True])),
         (None, ..., np.array([True, False, True, True])),
@@ -137,11 +143,15 @@ def test_numpys_kinds_of_keys():
         None,
         ((1, 0), (2, 1)),
         (slice(None, None, -2), ..., slice(3, 0, -1)),
+        (0, slice(-5, None, -1)),
+        (slice(1, None), slice(9, 5, -1), slice(None, None, -3)),
     ):
         same(ours[key], x[key])
     same(ours[nd.asarray(1), nd.asarray([0, 2])], x[1, [0, 2]])
     same(ours[range(2), range(1, 3)], x[[0, 1], [1, 2]])
     same(ours[ours > 7], x[x > 7])
+    same(ours[:, array_api_strict.asarray([2, 0])], x[:, [2, 0]])
+    same(ours[array_api_strict.asarray([True, False])], x[:1])
 
 
 ONE, THREE = nd.zeros((3,)), nd.zeros((2, 3, 4))

@@ -323,14 +323,13 @@ def asarray(x: Any, /, *, dtype: DType | None = None, copy: bool | None = None) 
     if not (dtype is None or isinstance(dtype, DType)):
         raise TypeError(f"a dtype is one of nd.bool, nd.int64, nd.float64 and nd.decimal(digits), not {dtype!r}")
     if isinstance(x, Array):
-        return x if dtype is None else make(_as(x, dtype), x.shape, dtype)
+        return x if dtype in (None, x.dtype) else make(_as(x, dtype), x.shape, dtype)
     flat, shape = flatten(x)
     kinds = {*map(type, flat)}
     own = _TYPES.get(kinds.pop()) if len(kinds) == 1 else None  # None: several types, or none, or unusual ones
     highest = own or _highest(x, flat)
-    if dtype or not own:
-        flat = [*map((dtype or highest).lift, flat)]
-    return make(flat, shape, dtype or highest)
+    target = dtype or highest
+    return make(flat if target is own else [*map(target.lift, flat)], shape, target)
 
 
 _TYPES = {bool: bool_, int: int64, float: float64}
@@ -454,7 +453,9 @@ def _plain(name: str, x: Any) -> Any:
         return None
     if x.shape == () and hasattr(x, "tolist"):
         return x.tolist()
-    raise TypeError(f"{name}: an array of tinygrad_sm.nd and one of {type(x).__module__}; convert one of them first")
+    raise TypeError(
+        f"{name}: an array of tinygrad_sm.nd and one of {type(x).__module__.partition('.')[0]}; convert one of them first"
+    )
 
 
 def matmul(x: Any, y: Any, /) -> Array:

@@ -38,7 +38,7 @@ def resolve(key: Any, shape: Shape) -> tuple[int, Axes, Shape]:
             sizes.append(len(picked))
         elif by_array:  # an int beside index arrays is one of them
             indices = item if isinstance(item, _Indices) else _Indices([item], ())
-            first = first if places else len(axes)
+            first = len(axes)
             places.append(place)
             columns.append(_Indices([i * step for i in _all_inside(indices.flat, n, axis, shape)], indices.shape))
         else:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain, zip_longest
+from functools import partial
+from itertools import chain, product, zip_longest
 from operator import index
+from typing import Any
 
 Shape = tuple[int, ...]
 
@@ -103,7 +105,7 @@ def gather(flat: list, start: int, axes: Sequence[range | Sequence[int]]) -> lis
     if not isinstance(last, range):
         return [flat[o + a] for o in offsets for a in last]
     n, step = len(last), last.step
-    if n == 0:
+    if n == 0:  # an empty range may start before 0
         return []
     if n == 1:
         return [flat[o + last.start] for o in offsets]
@@ -132,23 +134,25 @@ def stretch(flat: list, shape: Shape, target: Shape) -> list:
     return flat
 
 
-def flatten(x: object) -> tuple[list, Shape]:
-    """The elements of nested lists (or of anything with `tolist`) in row-major order, and the shape that they share."""
+def flatten(x: Any) -> tuple[list, Shape]:
+    """The elements of nested lists, or of any library's array, in row-major order, and the shape that they share."""
+    if isinstance(x, (list, tuple, range)):
+        if PLAIN.issuperset(map(type, x)):  # the innermost lists, at the speed of C
+            return [*x], (len(x),)
+        parts = [flatten(v) for v in x]
+        shapes = {shape for _, shape in parts}
+        if len(shapes) > 1:
+            raise ValueError(f"ragged lists: parts of shapes {' and '.join(map(str, sorted(shapes)))} in one list")
+        return [*chain.from_iterable(flat for flat, _ in parts)], (len(parts), *shapes.pop())
     if hasattr(x, "_flat"):
-        return x._flat, x.shape  # type: ignore[attr-defined]
+        return x._flat, x.shape
     if hasattr(x, "tolist"):
         if getattr(x, "requires_grad", False):
             raise TypeError("an array keeps no gradient; say x.detach() for the numbers alone")
         shape = tuple(getattr(x, "shape", ()))
-        x = x.tolist()
-        if 0 in shape:  # lists cannot tell (0, 3) from (0,)
-            return [], shape
-    if not isinstance(x, (list, tuple, range)):
-        return [x], ()
-    if PLAIN.issuperset(map(type, x)):  # the innermost lists, at the speed of C
-        return [*x], (len(x),)
-    parts = [flatten(v) for v in x]
-    shapes = {shape for _, shape in parts}
-    if len(shapes) > 1:
-        raise ValueError(f"ragged lists: parts of shapes {' and '.join(map(str, sorted(shapes)))} in one list")
-    return [*chain.from_iterable(flat for flat, _ in parts)], (len(parts), *(shapes.pop() if shapes else ()))
+        return ([], shape) if 0 in shape else flatten(x.tolist())  # lists cannot tell (0, 3) from (0,)
+    if hasattr(x, "__array_namespace__"):  # array-api-strict gives single elements only
+        is_a = partial(x.__array_namespace__().isdtype, x.dtype)
+        kind = bool if is_a("bool") else int if is_a("integral") else float
+        return [kind(x[place]) for place in product(*map(range, x.shape))], tuple(x.shape)
+    return [x], ()
