@@ -63,28 +63,29 @@ def moons(collector: str, at_most: float | None) -> Benchmark:
     )
 
 
-def scalar(name: str, title: str) -> Benchmark:
+def scalar(name: str, title: str, collector: str) -> Benchmark:
+    wanted = collector == "on"
     return Benchmark(
-        f"scalar-{name}",
-        f"a scalar operation forward and backward: {title}",
+        f"scalar-{name}-gc-{collector}",
+        f"a scalar operation forward and backward: {title}, collector {collector}",
         "ns",
         "scalar_ops.py",
         (60, 10),
         (
-            Contender(TG, f"tinygrad_sm {name}"),
-            Contender(MICRO, f"tinygrad_sm.micro {name}"),
-            Contender(MICROGRAD, f"micrograd {name}", "micrograd"),
+            Contender(TG, f"tinygrad_sm {name} {collector}"),
+            Contender(MICRO, f"tinygrad_sm.micro {name} {collector}"),
+            Contender(MICROGRAD, f"micrograd {name} {collector}", "micrograd"),
         ),
-        ((TG, MICROGRAD, 0.55), (MICRO, MICROGRAD, None)),
-        ((TG, 800.0),),
+        ((TG, MICROGRAD, 0.55 if wanted else None), (MICRO, MICROGRAD, None)),
+        ((TG, 800.0),) if wanted else (),
     )
 
 
 BENCHMARKS = (
     moons("on", 0.1),
     moons("off", None),
-    scalar("chain", "the chain y = a * y + x"),
-    scalar("mixed", "an expression of sixty operations of all kinds"),
+    *(scalar("chain", "the chain y = a * y + x", collector) for collector in ("on", "off")),
+    *(scalar("mixed", "an expression of sixty operations of all kinds", collector) for collector in ("on", "off")),
     Benchmark(
         "memory",
         "peak memory of a chain of a million operations, forward and backward",

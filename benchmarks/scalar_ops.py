@@ -1,6 +1,8 @@
-"""One scalar operation, forward and backward, in nanoseconds: the engine's own work, with the collector at rest.
+"""One scalar operation, forward and backward, in nanoseconds.
 
-    scalar_ops.py MODULE chain|mixed REPEATS
+    scalar_ops.py MODULE chain|mixed on|off REPEATS
+
+The collector runs as Python runs it, or not at all while the clock runs.
 
 `chain` is y = a * y + x, 900 operations deep (micrograd recurses, and breaks at a thousand); `mixed` an expression of sixty
 operations of all kinds.
@@ -12,7 +14,7 @@ from time import process_time
 
 from workload import micrograd_names, report
 
-_, module, expression, repeats = sys.argv
+_, module, expression, collector, repeats = sys.argv
 Value, _ = micrograd_names(module)
 
 
@@ -44,10 +46,12 @@ def run(times):
 
 
 run(5 * batch)
-gc.disable()
+if collector == "off":
+    gc.disable()
 seconds = 0.0
 for _ in range(int(repeats)):
-    gc.collect()  # micrograd's graphs wait for it, ours are gone
+    if collector == "off":
+        gc.collect()  # micrograd's graphs wait for it, ours are gone
     start = process_time()
     check = run(batch)
     seconds += process_time() - start

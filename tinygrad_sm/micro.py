@@ -17,6 +17,8 @@ from operator import attrgetter
 from typing import Any
 
 import tinygrad_sm as tg
+from tinygrad_sm.graph.value import leaf
+from tinygrad_sm.nd.floats import divide
 
 _add, _multiply, _pow = tg.Value.__add__, tg.Value.__mul__, tg.Value.__pow__
 _SYMBOLS = {"add": "+", "multiply": "*", "relu": "ReLU"}
@@ -79,10 +81,10 @@ class Value(tg.Value):  # without __slots__: such programs also hang things of t
                     x.grad += amount
 
     def __add__(self, other: Any) -> Value:
-        return _add(self, other if isinstance(other, tg.Value) else Value(other))  # type: ignore[return-value]
+        return _add(self, other if isinstance(other, tg.Value) else leaf(_number(other), Value))  # type: ignore[return-value]
 
     def __mul__(self, other: Any) -> Value:
-        return _multiply(self, other if isinstance(other, tg.Value) else Value(other))  # type: ignore[return-value]
+        return _multiply(self, other if isinstance(other, tg.Value) else leaf(_number(other), Value))  # type: ignore[return-value]
 
     def __pow__(self, other: Any) -> Value:
         if not isinstance(other, (int, float)):
@@ -107,7 +109,7 @@ class Value(tg.Value):  # without __slots__: such programs also hang things of t
         return self * other
 
     def __truediv__(self, other: Any) -> Value:
-        return self * (other**-1 if isinstance(other, tg.Value) else tg.nd.pow(_number(other), -1.0))
+        return self * (other**-1 if isinstance(other, tg.Value) else divide(1.0, _number(other)))
 
     def __rtruediv__(self, other: Any) -> Value:
         return other * self**-1

@@ -167,9 +167,14 @@ def test_hard_sums(row, expected):
         (lambda: nd.count_nonzero([0.0, -0.0, nan, 2.0]), 2),
         (lambda: nd.count_nonzero([True, False, True]), 2),
         (lambda: nd.max([True, False]), True),
+        (lambda: nd.max([1.0, nan, 2.0]), nan),
+        (lambda: nd.min([1.0, nan]), nan),
+        (lambda: nd.argmin([1.0, nan, 0.0, nan]), 1),
         (lambda: nd.max([-inf, inf]), inf),  # of which the sum is nan
         (lambda: nd.argmin([inf, -inf]), 1),
         (lambda: nd.sort([inf, -inf])[0], -inf),
+        (lambda: nd.sort([0.0, -0.0], descending=True)[0], 0.0),  # equal, so they stay as they were
+        (lambda: nd.argsort([1.0, 1.0], descending=True)[0], 0),
         (lambda: nd.argmax([0.0, -0.0]), 0),
         (lambda: nd.argmin([0.0, -0.0]), 0),
         (lambda: nd.argmax(5.0), 0),

@@ -137,6 +137,7 @@ EDGES = [
     Edge("exp(-inf)", tg.exp, -inf, 0.0, 0.0),
     Edge("expm1(1000)", tg.expm1, 1000.0, inf, inf, floats=True),
     Edge("expm1(-1000)", tg.expm1, -1000.0, -1.0, 0.0, floats=True),
+    Edge("expm1(-40)", tg.expm1, -40.0, mpmath.expm1(-40), mpmath.exp(-40)),
     Edge("square, huge", tg.square, 1e200, inf, 2e200, floats=True),
     Edge("tanh(1000)", tg.tanh, 1000.0, 1.0, 0.0, floats=True),
     Edge("tanh(-inf)", tg.tanh, -inf, -1.0, 0.0),
@@ -222,6 +223,16 @@ def test_a_gradient_that_is_zero_still_has_a_derivative(kind):
     ):
         x, g = tg.Value(kind(2.0)), tg.Value(kind(0.0))
         assert_close(tg.grad(tg.grad(call(x), x, grad_output=g, create_graph=True), g), slope, kind.tolerance)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=repr)
+def test_at_a_pole_no_slope_is_made_up(kind):
+    """There the derivative by what flows in is infinite or, if nothing flows, 0; never a number between."""
+    for call, slope in ((tg.log, inf), (tg.sqrt, inf), (lambda x: 1.0 / x, -inf), (lambda x: x**0.5, inf)):
+        for inflow, want in ((1.0, slope), (0.0, 0.0)):
+            x, g = tg.Value(kind(0.0)), tg.Value(kind(inflow))
+            with np.errstate(all="ignore"):
+                assert_close(tg.grad(tg.grad(call(x), x, grad_output=g, create_graph=True), g), want, 0)
 
 
 @pytest.mark.parametrize("kind", KINDS[1:], ids=repr)

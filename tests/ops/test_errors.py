@@ -97,9 +97,7 @@ def test_decimals_and_floats():
         tg.Value([1.0]) + tg.Value(tg.nd.exact([1]))
 
 
-@pytest.mark.parametrize(
-    "junk", ["1", b"1", None, {"a": 1.0}, {1.0}, 1j, ["a"], [None], [[1.0], [1.0, 2.0]]], ids=repr
-)
+@pytest.mark.parametrize("junk", ["1", b"1", None, {"a": 1.0}, {1.0}, 1j, ["a"], [None], [[1.0], [1.0, 2.0]]], ids=repr)
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in ("getitem", "scatter", "einsum", "flatten")])
 def test_operands_that_are_no_numbers(name, junk):
     """As the first operand, and as the second of those that take two."""

@@ -108,6 +108,27 @@ def test_powers_with_ints_do_not_cut_the_float():
     assert tg.grad(tg.sum(tg.pow([0, 1], tg.Value(0.5))), y) == 0.0
 
 
+@pytest.mark.parametrize("xp", [tg.nd, np], ids=["nd", "numpy"])
+@pytest.mark.parametrize("name", UNARY)
+def test_plain_ints_are_numbers_too(name, xp):
+    """Functions of them are floats, whole functions may stay ints; in both cases nothing is cut."""
+    op = UNARY[name][0]
+    with np.errstate(all="ignore"):  # the logarithm of 0
+        got, want = op(xp.asarray([0, 1, 2])), op(xp.asarray([0.0, 1.0, 2.0]))
+        assert_close(got, read(want), 1e-15)
+        assert_close(op(2), read(op(2.0)), 0)
+
+
+@every_array
+def test_ends_of_clip_may_be_arrays(kind):
+    x = tg.Value(kind([[-2.0, 0.5, 2.0]]))
+    y = tg.clip(x, min=kind([[-1.0], [0.5]]), max=kind([1.0, 1.0, 4.0]))
+    assert_close(y, np.array([[-1.0, 0.5, 2.0], [0.5, 0.5, 2.0]]), 0)
+    g = tg.grad(tg.sum(y), x)
+    assert_same_kind(g, x.data)
+    assert_close(g, np.array([[0.0, 2.0, 2.0]]), 0)
+
+
 def test_numbers_of_other_classes():
     x = tg.Value(2.0)
     assert (x * Fraction(1, 2)).data == 1.0
@@ -131,6 +152,18 @@ def test_an_array_on_the_left(symbol, kind):
     assert y.inputs[1] is x
     assert_close(y, read(operate(array, x.data)), 0)
     assert_same_kind(tg.grad(tg.sum(y), x), x.data)
+
+
+def test_a_list_on_the_left():
+    x = tg.Value([3.0, 4.0])
+    for y, want in (
+        ([1.0, 2.0] * x, [3.0, 8.0]),
+        (operator.add([1.0, 2.0], x), [4.0, 6.0]),
+        ([1, 2] - x, [-2.0, -2.0]),
+        ([1.0, 2.0] @ x, 11.0),
+    ):
+        assert type(y) is tg.Value
+        assert_close(y, np.array(want), 0)
 
 
 def test_numbers_of_numpy_on_the_left():

@@ -100,7 +100,7 @@ def power(a: float, b: float) -> float:
 
 def remainder(a: float, b: float) -> float:
     """a modulo b with the sign of b; nan for b = 0."""
-    return a % b if b and isfinite(a) else nan
+    return a % b if b else nan
 
 
 def floor_divide(a: float, b: float) -> float:
