@@ -30,7 +30,7 @@ def test_numpy_there_and_back(x):
     assert ours.tolist() == x.tolist()
     back = np.asarray(ours)
     assert back.dtype == x.dtype and back.shape == x.shape and (back == x).all()
-    assert nd.asarray(ours) is ours
+    assert nd.asarray(ours) is nd.asarray(ours, dtype=ours.dtype) is ours
     if 0 not in x.shape:  # lists cannot tell (0, 3) from (0,)
         same(nd.asarray(x.tolist()), x)
 

@@ -157,7 +157,7 @@ def test_hard_sums(row, expected):
         (lambda: nd.var([5.0], correction=1), nan),
         (lambda: nd.var([1.0, 2.0], correction=2), inf),
         (lambda: nd.var([0.1] * 10), 0.0),
-        (lambda: nd.var([1e16, 1e16 + 2.0, 1e16 + 4.0, 1e16 + 10.0]), 14.0),
+        (lambda: nd.var([1e16, 1e16 + 2.0, 1e16 + 2.0, 1e16 + 2.0]), 0.75),  # although the mean is no float
         (lambda: nd.std([]), nan),
         (lambda: nd.std([1.0, inf]), nan),
         (lambda: nd.var([1e308, -1e308]), inf),
