@@ -47,8 +47,6 @@ class Op:
         self._prepare: Callable[..., tuple] | None = None
         self._of_one = type(self) is Op and self._arity == 1
         self.rules: tuple[Rule, ...] | None = None  # one an operand
-        # The same two rules, if numbers in mean numbers out and nothing raises: the sweep has a short path for those.
-        self.on_numbers: tuple[Rule, ...] | None = None
         self.rule: Rule | None = None  # or one for all of them
 
     def __repr__(self) -> str:
@@ -287,7 +285,8 @@ def record(cls: type[Value], op: Op, data: Any, inputs: tuple, saved: tuple, set
     elif type(data) is not float and not is_array(data):
         raise TypeError(f"{op.name}: the result is {data!r}; Values hold real numbers or arrays (use xp.pow for powers)")
     node: Value = object.__new__(cls)
-    node._data, node.op, node.inputs, node._saved, node._params = data, op, inputs, saved, settings or None
+    node._data, node.op, node._left, node._left_data, node._params = data, op, inputs, saved, settings or None
+    node._right = node._right_data = None
     node._grad = node.name = None
     node._order = next_order()
     node.requires_grad = True

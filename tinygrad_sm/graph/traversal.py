@@ -26,15 +26,14 @@ def sweep(output: Value, seed: Any) -> Iterator[tuple[Value, Any, tuple]]:
     sums: dict[int, Any] = {}
     ages: list[int] = []
     while True:
-        op, inputs, saved = node.op, node.inputs, node._saved
+        op, b = node.op, node._right_data
         hand = None
         age = 0
-        if len(saved) == 2 and type(gradient) is float and op.on_numbers is not None:  # type: ignore[union-attr]
+        if b is not None and type(gradient) is float:
             # Two single numbers: most nodes of scalar programs. This is the general path below, unrolled.
-            left, right = inputs
-            a, b = saved
+            left, right, a = node._left, node._right, node._left_data
             left_amount = right_amount = None
-            rule_a, rule_b = op.on_numbers  # type: ignore[union-attr]
+            rule_a, rule_b = op.rules  # type: ignore[union-attr,misc]
             if left is not a and left.requires_grad:
                 left_amount = rule_a(nd, gradient, node._data, a, b)
                 order = left._order
@@ -63,7 +62,7 @@ def sweep(output: Value, seed: Any) -> Iterator[tuple[Value, Any, tuple]]:
             yield node, gradient, ()
         else:
             contributions = op.contributions(node, gradient)
-            for value, amount in zip(inputs, contributions):  # noqa: B905 (strict costs 40 ns a node)
+            for value, amount in zip(node.inputs, contributions):  # noqa: B905 (strict costs 40 ns a node)
                 if amount is None:
                     continue
                 order = value._order

@@ -67,10 +67,12 @@ class Value:
         "__weakref__",
         "_data",
         "_grad",
+        "_left",
+        "_left_data",
         "_order",
         "_params",
-        "_saved",
-        "inputs",
+        "_right",
+        "_right_data",
         "name",
         "op",
         "requires_grad",
@@ -82,8 +84,12 @@ class Value:
     _grad: Any  # None until a gradient has arrived
     _order: int
     _params: dict[str, Any] | None  # the settings of the op, such as axis
-    _saved: tuple  # the data of the inputs when they were used: what was recorded stays true
-    inputs: tuple  # the operands in order: Values, and constants as plain data
+    # The operands and their data, as tuples; but an operation of two single numbers, as most nodes of scalar programs are, has
+    # each in a slot of its own, since a node of three objects takes the garbage collector three times as long.
+    _left: Any
+    _right: Any
+    _left_data: Any
+    _right_data: float | None
     name: str | None
     op: Op | None  # None for a leaf
     requires_grad: bool
@@ -93,9 +99,22 @@ class Value:
             raise TypeError("Value: this is a Value already; use v.detach() for its data without its history")
         self._data = as_data(data)
         self._grad = self.op = self._params = None
-        self.inputs = self._saved = ()
+        self._left = self._left_data = ()
+        self._right = self._right_data = None
         self._order = next_order()
         self.name, self.requires_grad = name, requires_grad
+
+    # --- history
+
+    @property
+    def inputs(self) -> tuple:
+        """The operands in order: Values, and constants as plain data."""
+        return self._left if self._right_data is None else (self._left, self._right)
+
+    @property
+    def _saved(self) -> tuple:
+        """The data of the inputs when they were used: what was recorded stays true."""
+        return self._left_data if self._right_data is None else (self._left_data, self._right_data)
 
     # --- data and gradient
 
@@ -384,7 +403,8 @@ def leaf(data: Any, cls: type[Value] = Value, requires_grad: bool = True, name: 
     value = object.__new__(cls)
     value._data, value._grad = data, gradient
     value.op = value._params = None
-    value.inputs = value._saved = ()
+    value._left = value._left_data = ()
+    value._right = value._right_data = None
     value._order = next_order()
     value.name, value.requires_grad = name, requires_grad
     return value

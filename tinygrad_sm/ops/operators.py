@@ -35,8 +35,8 @@ def {name}(self, other):
         node._data = data
         node._grad = node._params = node.name = None
         node.op = op
-        node.inputs = ({operands})
-        node._saved = ({saved})
+        node._left, node._right = {operands}
+        node._left_data, node._right_data = {saved}
         node._order = next_order()
         node.requires_grad = True
         return node
@@ -91,7 +91,6 @@ def install(
 ) -> None:
     """Sets every operator (with its reflection) and every method on Value."""
     for name, (symbol, op) in arithmetic.items():
-        op.on_numbers = op.rules
         setattr(Value, f"__{name}__", _direct(f"__{name}__", symbol, op, reflected=False))
         setattr(Value, f"__r{name}__", _direct(f"__r{name}__", symbol, op, reflected=True))
     for name, op in binary.items():
