@@ -129,6 +129,19 @@ def test_ends_of_clip_may_be_arrays(kind):
     assert_close(g, np.array([[0.0, 2.0, 2.0]]), 0)
 
 
+@every_array
+def test_einsum_takes_single_floats_and_lists_beside_arrays(kind):
+    c, x = tg.Value(2.0), tg.Value(kind([1.0, 2.0, 3.0]))
+    y = tg.einsum(",i->i", c, x)
+    assert_same_kind(y.data, x.data)
+    of_c, of_x = tg.grad(tg.sum(y), [c, x])
+    assert of_c == 6.0
+    assert type(of_c) is float
+    assert_close(of_x, np.array([2.0, 2.0, 2.0]), 0)
+    if not kind.is_exact:  # a list is an array of floats
+        assert_close(tg.einsum("i,ij->j", x, [[1.0], [2.0], [4.0]]), np.array([17.0]), 0)
+
+
 def test_numbers_of_other_classes():
     x = tg.Value(2.0)
     assert (x * Fraction(1, 2)).data == 1.0

@@ -20,7 +20,7 @@ def getitem(xp, x, *, key):
     """x[key], for ints, slices, `...`, None and arrays of ints or bools. Rule: zeros with g added at [key]."""
     key = _plain_key(key)
     if xp is nd:
-        return nd.asarray(x)[key]
+        return nd.asarray(x)[_own_key(key)]
     try:
         return x[key]
     except (IndexError, ValueError):  # ours takes more keys (torch has no steps back) and says better what is wrong
@@ -42,15 +42,14 @@ def scatter(xp, g, *, key, shape):
     places = getitem.forward(xp, xp.reshape(xp.arange(size), shape), key=key)
     if places.shape != g.shape:
         raise ValueError(f"scatter: the key names places of shape {tuple(places.shape)}, and g has shape {tuple(g.shape)}")
-    return xp.reshape(add_at(xp, xp.reshape(places, (-1,)), xp.reshape(g, (-1,)), size), shape)
+    return xp.reshape(_added(xp, xp.reshape(places, (-1,)), xp.reshape(g, (-1,)), size), shape)
 
 
 scatter.vjps(lambda xp, g, out, x, *, key, shape: getitem(g, key=key))
 
 
-def add_at(xp: Any, places: Any, values: Any, size: int) -> Any:
-    """A vector of `size` zeros with `values` added at `places`. A library's own way where it has one, else a comparison
-    of every place with every position."""
+def _added(xp, places, values, size):
+    """A vector of `size` zeros with `values` added at `places`; without a library's own way, by comparing all with all."""
     if hasattr(values, "at"):  # jax
         return xp.zeros(size, dtype=values.dtype).at[places].add(values)
     if hasattr(values, "index_add"):  # torch
