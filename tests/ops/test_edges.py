@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinygrad_sm as tg
-from tests.helpers.kinds import EXACT, FLOAT, KINDS, NUMPY, NUMPY32, OWN, Kind, assert_close, assert_same_kind
+from tests.helpers.kinds import EXACT, FLOAT, KINDS, NUMPY, NUMPY32, Kind, assert_close, assert_same_kind
 
 inf, nan = math.inf, math.nan
 TENTHS = [0.1, 0.1, 0.1]  # their mean rounds
@@ -293,7 +293,7 @@ def test_numpy_has_nothing_to_warn_about(function, x, kind):
 # --- huge ints
 
 
-@pytest.mark.parametrize("kind", [FLOAT, OWN, EXACT], ids=repr)
+@pytest.mark.parametrize("kind", KINDS, ids=repr)
 def test_ints_beyond_the_largest_float(kind):
     huge, x = 10**400, tg.Value(kind(2.0))
     for call, value, gradient in (

@@ -210,7 +210,27 @@ def test_sentences(call, message):
 # --- anything at all
 
 JUNK = [
-    *("words", None, {}, {"x": 1}, b"", 1j, object(), (), [], [[]], [[1.0], 2.0], 0, 1, -1, 2, 0.5, float("nan"), float("inf")),
+    *(
+        "words",
+        None,
+        {},
+        {"x": 1},
+        b"",
+        1j,
+        object(),
+        (),
+        [],
+        [[]],
+        [[1.0], 2.0],
+        0,
+        1,
+        -1,
+        2,
+        10**30,
+        0.5,
+        float("nan"),
+        float("inf"),
+    ),
     *(True, (0, 1), (1, 0), (-1, 5), [1.0, 2.0], [[1.0, 2.0], [3.0, 4.0]], [0, 1], slice(None), ..., "ij->ji", "i,i"),
     *(np.ones(2), np.ones((2, 2)), np.array([0, 1]), np.array([True, False]), np.float64(2.0), np.zeros((0, 2)), tg.nd.float64),
     *(OWN(np.ones(2)), OWN(np.ones((2, 2))), OWN(2.0), tg.nd.exact([1, 2]), STRICT([1.0, 2.0])),

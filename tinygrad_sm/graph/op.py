@@ -6,6 +6,7 @@ records a graph, and that is what second derivatives are made of.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from tinygrad_sm.graph.value_namespace import values_of, wrapped
 
 Rule = Callable[..., Any]
 EXACT_INTS = 2**53  # larger ones have no exact float
+LARGEST_FLOAT = int(sys.float_info.max)  # larger ints are inf
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -165,8 +167,10 @@ class Op:
         optional = range(self._required, len(self.input_names))
         exact = next((x for x in data if type(x) is nd.Decimals), None)  # lists beside decimals are lifted like numbers
         data = [x if x is None and i in optional else as_operand(x, xp, self.name, exact) for i, x in enumerate(data)]
-        if xp is nd and int in map(type, data) and all(type(x) in SCALARS for x in data):
-            data = [nd.float64.lift(x) if type(x) is int and abs(x) > EXACT_INTS else x for x in data]
+        numbers = all(type(x) in SCALARS for x in data)
+        if int in map(type, data) and (numbers or xp is not nd):  # our own arrays hold any int, and lift it themselves
+            most = EXACT_INTS if numbers else LARGEST_FLOAT
+            data = [nd.float64.lift(x) if type(x) is int and abs(x) > most else x for x in data]
         return xp, data
 
     def _expands(self) -> bool:
@@ -179,12 +183,12 @@ class Op:
         """The forward on plain data, with errors that name the op and the shapes."""
         try:
             return ieee(self._forward_for(data), xp, data, settings)
-        except (TypeError, ValueError, IndexError) as error:
-            if str(error).startswith(self.name):
+        except (TypeError, ValueError, IndexError, OverflowError) as error:
+            if str(error).startswith(self.name) and not isinstance(error, OverflowError):
                 raise
             shapes = " and ".join(str(shape(x)) for x in data if x is not None)
             kinds = [kind for kind in (IndexError, ValueError, TypeError) if isinstance(error, kind)]
-            kind = nd.AxisError if len(kinds) > 1 else kinds[0]  # numpy's own is both, too
+            kind = nd.AxisError if len(kinds) > 1 else (kinds or [ValueError])[0]  # numpy's own is both, too
             raise kind(f"{self.name}: {error} (inputs of shape {shapes})") from error
 
     # --- going back through it

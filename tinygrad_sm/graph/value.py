@@ -10,6 +10,7 @@ from numbers import Number
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_sm import nd
 from tinygrad_sm.graph.namespaces import as_data, filled_like, from_lists, is_array, namespace_of, shape
 from tinygrad_sm.graph.traversal import sweep
 
@@ -389,10 +390,7 @@ class Value:
 
 def nested_lists(data: Any, flat: bool = False) -> Any:
     """Nested lists of any library's array; its only element when `flat`."""
-    if hasattr(data, "tolist"):
-        nested = data.tolist()
-    else:  # array-api-strict and others give elements only
-        nested = [nested_lists(data[i, ...]) for i in range(data.shape[0])] if data.ndim else float(data)
+    nested = data.tolist() if hasattr(data, "tolist") else nd.asarray(data).tolist()  # the standard has no tolist
     while flat and isinstance(nested, list):
         nested = nested[0]
     return nested

@@ -173,8 +173,9 @@ def broadcast_to(x: Any, /, shape: int | Sequence[int]) -> Any:
 def expand_dims(x: Any, /, axis: int | Sequence[int] = 0) -> Array:
     """New axes of size 1, at the places `axis` of the result."""
     x = operand("expand_dims", x)
-    count = len(axis) if isinstance(axis, (tuple, list)) else 1
-    places = all_axes(axis, x.ndim + count, "expand_dims")
+    new = axis if isinstance(axis, (tuple, list)) else (axis,)
+    count = len(new)
+    places = all_axes(new, x.ndim + count, "expand_dims")
     sizes = iter(x.shape)
     return make(x._flat, tuple(1 if i in places else next(sizes) for i in range(x.ndim + count)), x.dtype)
 

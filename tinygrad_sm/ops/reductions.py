@@ -110,10 +110,7 @@ def _(xp, g, out, x, *, axis, keepdims, correction):
 
 @primitive
 def std(xp, x, *, axis=None, keepdims=False, correction=0.0):
-    """The standard deviation over `axis`, which neither overflows nor underflows.
-
-    Rule: g (x - mean) / (out (n - correction)), 0 where out is 0.
-    """
+    """The standard deviation over `axis`. Rule: g (x - mean) / (out (n - correction)), 0 where out is 0."""
     length = norm.forward(xp, _centered(xp, x, axis), axis=axis, keepdims=keepdims)
     return length / sqrt_of(_degrees(x, axis, correction), x)
 
