@@ -13,7 +13,7 @@ PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
-demo: $(VENV)/.demo ## a first look: what the engine computes, in the terminal
+demo: $(VENV)/.demo ## a softmax classifier learns real digits, in your terminal
 	@$(BIN)/tinygrad-sm demo
 
 test: $(VENV)/.test ## the light tests, in a few minutes
@@ -36,9 +36,9 @@ clean: ## remove the environments, the builds and the caches
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What each target installs beside the package. The stamps lie in the environment and go with it.
-$(VENV)/.demo: EXTRAS =
+$(VENV)/.demo: EXTRAS = [dot]
 $(VENV)/.test: EXTRAS = [test]
-$(VENV)/.test-all: EXTRAS = [test]
+$(VENV)/.test-all: EXTRAS = [test,truths,dot]
 $(VENV)/.lint: EXTRAS = [dev]
 
 $(VENV)/.demo $(VENV)/.test $(VENV)/.test-all $(VENV)/.lint: pyproject.toml | $(BIN)/pip

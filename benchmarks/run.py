@@ -105,13 +105,17 @@ BENCHMARKS = (
         (("two million", "one million", 2.5),),
     ),
     Benchmark(
-        "array-step",
-        "a training step of a 64-32-10 network, batch 32, on tg.nd and written by hand in the standard library",
+        "digits-step",
+        "a training step of a 64-32-10 network on 32 digits: on tg.nd, by hand in the standard library, and a Value a number",
         "ms",
-        "array_step.py",
+        "digits_step.py",
         (150, 20),
-        (Contender("tinygrad_sm", "tinygrad_sm"), Contender("by hand", "by-hand")),
-        (("tinygrad_sm", "by hand", 1.3),),
+        (
+            Contender("tinygrad_sm", "tinygrad_sm"),
+            Contender("by hand", "by-hand"),
+            Contender("a Value a number", "micrograd 3", "micrograd"),
+        ),
+        (("tinygrad_sm", "by hand", 1.3), ("tinygrad_sm", "a Value a number", 0.01)),
     ),
     Benchmark(
         "import",

@@ -63,6 +63,7 @@ Value LabelError AxisError nd fused primitive composed fused_ops no_grad constan
 grad value_and_grad vjp jvp jacobian hessian hvp
 abs sign exp expm1 log log1p sqrt sin cos tanh erf relu leaky_relu elu gelu square maximum minimum where clip pow equal
 sigmoid log_sigmoid softplus silu softmax log_softmax logsumexp cross_entropy binary_cross_entropy
+nll_loss mse_loss hinge_loss
 sum mean max min prod var std norm sort argsort cumulative_sum
 reshape flatten permute_dims matrix_transpose broadcast_to expand_dims squeeze concat stack split flip tril
 matmul dot outer einsum take take_along_axis one_hot argmax
@@ -117,7 +118,7 @@ def test_everything_public_is_documented(name):
 # Where an example says more than the formula does.
 EXAMPLES = """
 Value nd primitive fused composed no_grad constant grad value_and_grad vjp jvp jacobian hessian hvp softmax log_softmax
-logsumexp cross_entropy binary_cross_entropy sigmoid softplus silu equal one_hot einsum rand
+logsumexp cross_entropy binary_cross_entropy nll_loss mse_loss hinge_loss sigmoid softplus silu equal one_hot einsum rand
 """.split()
 
 

@@ -10,14 +10,17 @@ array([-0.37146828, 0.2312239, 0.14024438])
 
 __version__ = "0.1.0"
 
-from tinygrad_sm import nd
+from tinygrad_sm import datasets, nd, nn, optim
 from tinygrad_sm.family import (
     LabelError,
     binary_cross_entropy,
     cross_entropy,
+    hinge_loss,
     log_sigmoid,
     log_softmax,
     logsumexp,
+    mse_loss,
+    nll_loss,
     sigmoid,
     silu,
     softmax,
@@ -88,6 +91,9 @@ from tinygrad_sm.ops.shapes import (
     stack,
     tril,
 )
+from tinygrad_sm.training import History, accuracy, fit, predict
+from tinygrad_sm.viz import draw
 
 _BUILTINS = {"abs", "max", "min", "pow", "sum"}  # `from tinygrad_sm import *` leaves Python's own alone
-__all__ = sorted(name for name in globals() if not name.startswith("_") and name not in _BUILTINS | {"family", "graph", "ops"})
+_FLOORS = {"family", "graph", "ops", "training", "viz"}  # their public names are here
+__all__ = sorted(name for name in globals() if not name.startswith("_") and name not in _BUILTINS | _FLOORS)

@@ -16,17 +16,17 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import Any
 
-import tinygrad_sm as tg
+from tinygrad_sm import graph
 from tinygrad_sm.graph.value import leaf
 from tinygrad_sm.nd.floats import divide
 
-_add, _multiply, _pow = tg.Value.__add__, tg.Value.__mul__, tg.Value.__pow__
+_add, _multiply, _pow = graph.Value.__add__, graph.Value.__mul__, graph.Value.__pow__
 _SYMBOLS = {"add": "+", "multiply": "*", "relu": "ReLU"}
 
 
 def _number(x: Any) -> float:
     """A Python float of any library's number."""
-    if not isinstance(x, (str, bytes, tg.Value)):  # float() would read the text, and lose the history
+    if not isinstance(x, (str, bytes, graph.Value)):  # float() would read the text, and lose the history
         try:
             return float(x)
         except TypeError:
@@ -34,7 +34,7 @@ def _number(x: Any) -> float:
     raise TypeError(f"micro.Value: holds a single number, not {x!r}")
 
 
-class Value(tg.Value):  # without __slots__: such programs also hang things of their own on a Value, such as its momentum
+class Value(graph.Value):  # without __slots__: such programs also hang things of their own on a Value, such as its momentum
     """A single number that records what is computed from it.
 
     >>> from tinygrad_sm.micro import Value
@@ -81,10 +81,10 @@ class Value(tg.Value):  # without __slots__: such programs also hang things of t
                     x.grad += amount
 
     def __add__(self, other: Any) -> Value:
-        return _add(self, other if isinstance(other, tg.Value) else leaf(_number(other), Value))  # type: ignore[return-value]
+        return _add(self, other if isinstance(other, graph.Value) else leaf(_number(other), Value))  # type: ignore[return-value]
 
     def __mul__(self, other: Any) -> Value:
-        return _multiply(self, other if isinstance(other, tg.Value) else leaf(_number(other), Value))  # type: ignore[return-value]
+        return _multiply(self, other if isinstance(other, graph.Value) else leaf(_number(other), Value))  # type: ignore[return-value]
 
     def __pow__(self, other: Any) -> Value:
         if not isinstance(other, (int, float)):
@@ -109,7 +109,7 @@ class Value(tg.Value):  # without __slots__: such programs also hang things of t
         return self * other
 
     def __truediv__(self, other: Any) -> Value:
-        return self * (other**-1 if isinstance(other, tg.Value) else divide(1.0, _number(other)))
+        return self * (other**-1 if isinstance(other, graph.Value) else divide(1.0, _number(other)))
 
     def __rtruediv__(self, other: Any) -> Value:
         return other * self**-1

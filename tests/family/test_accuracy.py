@@ -2,7 +2,9 @@
 
 import math
 import random
+from fractions import Fraction
 
+import mpmath
 import pytest
 
 import tinygrad_sm as tg
@@ -199,3 +201,53 @@ def test_binary_cross_entropy(target):
         worst = max(map(ulps, tg.grad(losses.sum(), z).tolist(), exact))
         print(f"BCE {target} {worst:6.2f} ulp gradient")
         assert worst <= 3
+
+
+# --- losses of probabilities and of plain scores
+
+
+def probability_rows(rng):
+    """Rows that sum to 1 within rounding, with entries from the smallest floats to the nearest below 1."""
+    for small in (5e-324, 1e-300, 1e-17, 2.0**-53, 1e-9, 0.3, 0.5):
+        yield [small, 1.0 - small]
+    for n in (2, 3, 10):
+        for _ in range(20):
+            weights = [rng.random() ** rng.choice((1, 40)) for _ in range(n)]
+            yield [w / math.fsum(weights) for w in weights]
+
+
+def test_losses_of_probabilities():
+    rng, worst = random.Random("probabilities"), dict.fromkeys(("index", "soft", "gradient"), 0.0)
+    for row in probability_rows(rng):
+        p, label, targets = tg.Value(row), rng.randrange(len(row)), soft_targets(rng, len(row))
+        by_index, soft = (tg.cross_entropy(p, t, from_logits=False) for t in (label, targets))
+        worst["index"] = max(worst["index"], ulps(by_index.item(), truth.of_one(lambda p: -mpmath.log(p), row[label])))
+        worst["soft"] = max(worst["soft"], ulps(soft.item(), truth.surprise(row, targets)))
+        exact = [-mpmath.mpf(t) / p for t, p in zip(targets, row, strict=True)]
+        if min(row) > 1e-300:  # beyond that the slope is no float
+            worst["gradient"] = max(worst["gradient"], *map(ulps, tg.grad(soft, p).tolist(), exact))
+            assert ulps(tg.grad(by_index, p).tolist()[label], -1 / mpmath.mpf(row[label])) <= 1
+    print(worst)
+    assert worst["index"] <= 1 and worst["soft"] <= 3 and worst["gradient"] <= 2
+
+
+def test_losses_of_scores():
+    """Squares and distances of floats are fractions, so the truth is exact arithmetic."""
+    rng = random.Random("scores")
+    for n in (1, 2, 5, 20):
+        for scale in (1e-8, 1.0, 1e8):
+            x, t = normal(rng, n, scale, scale), normal(rng, n, scale, scale)
+            value = tg.Value(x)
+            loss = tg.mse_loss(value, t)
+            distances = [Fraction(a) - Fraction(b) for a, b in zip(x, t, strict=True)]
+            assert error_of(loss.item(), sum(d * d for d in distances) / n) <= 3
+            assert max(map(error_of, tg.grad(loss, value).tolist(), (2 * d / n for d in distances))) <= 3
+            if n > 1:
+                label = rng.randrange(n)
+                ahead = [Fraction(x[label]) - Fraction(s) for i, s in enumerate(x) if i != label]
+                exact, unit = sum(max(0, 1 - d) for d in ahead) / n, 1 + max(map(abs, ahead))
+                assert abs(Fraction(tg.hinge_loss(x, label).item()) - exact) <= 3 * math.ulp(float(unit))
+
+
+def error_of(got, exact):
+    return float(abs(Fraction(got) - exact) / Fraction(math.ulp(float(exact))))

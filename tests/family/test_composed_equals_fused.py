@@ -74,22 +74,52 @@ PROBABILITY = st.floats(0.0, 1.0) | st.sampled_from([0.0, 1.0])
 
 
 @st.composite
-def classification(draw):
-    """Logits with class indices (nested lists, or an int for a single row) or with probabilities, which get a gradient."""
-    shape = draw(SHAPES)
-    axis = draw(one_axis(shape))
+def rows_of_classes(draw, least=1):
+    """A shape, an axis of at least that many classes, and the class indices for it."""
+    shape = draw(SHAPES.filter(lambda shape: max(shape) >= least))
+    axis = draw(one_axis(shape).filter(lambda axis: shape[axis] >= least))
     at = axis % len(shape)
-    options = {"axis": axis, "reduction": draw(REDUCTIONS)}
-    logits = draw(arrays(shape))
-    if draw(st.booleans()):
-        return [logits, draw(arrays(shape, PROBABILITY))], [], options
-    return [logits], [draw(arrays(shape[:at] + shape[at + 1 :], st.integers(0, shape[at] - 1)))], options
+    labels = draw(arrays(shape[:at] + shape[at + 1 :], st.integers(0, shape[at] - 1)))
+    return shape, labels, {"axis": axis, "reduction": draw(REDUCTIONS)}
 
 
 @st.composite
-def yes_or_no(draw):
+def classification(draw):
+    """Logits, or probabilities, with class indices (nested lists, or an int for a single row) or with probabilities."""
+    shape, labels, options = draw(rows_of_classes())
+    if draw(st.booleans()):
+        given = draw(arrays(shape))
+    else:
+        weights = np.asarray(draw(arrays(shape, st.floats(0.01, 1.0))))
+        given = (weights / weights.sum(axis=options["axis"], keepdims=True)).tolist()
+        options["from_logits"] = False
+    if draw(st.booleans()):
+        return [given, draw(arrays(shape, PROBABILITY))], [], options
+    return [given], [labels], options
+
+
+@st.composite
+def log_probabilities(draw):
+    shape, labels, options = draw(rows_of_classes())
+    return [draw(arrays(shape, LOGIT.map(lambda z: -abs(z))))], [labels], options
+
+
+@st.composite
+def pairs(draw, target, **options):
+    """Two arrays of one shape, which both get a gradient."""
     shape = draw(SHAPES)
-    return [draw(arrays(shape)), draw(arrays(shape, PROBABILITY))], [], {"reduction": draw(REDUCTIONS)}
+    options = {name: draw(option) for name, option in options.items()}
+    return [draw(arrays(shape)), draw(arrays(shape, target))], [], options | {"reduction": draw(REDUCTIONS)}
+
+
+@st.composite
+def scores_of_classes(draw):
+    shape, labels, options = draw(rows_of_classes(least=2))
+    return [draw(arrays(shape))], [labels], options | {"margin": draw(MARGIN)}
+
+
+SIGN = st.sampled_from([-1.0, 1.0])
+MARGIN = st.sampled_from([0, 0.5, 1.0, 3.25])
 
 
 CALLS = {
@@ -101,7 +131,10 @@ CALLS = {
     "softplus": elementwise(),
     "silu": elementwise(),
     "cross_entropy": classification(),
-    "binary_cross_entropy": yes_or_no(),
+    "nll_loss": log_probabilities(),
+    "binary_cross_entropy": pairs(PROBABILITY),
+    "mse_loss": pairs(LOGIT),
+    "hinge_loss": pairs(SIGN, margin=MARGIN) | scores_of_classes(),
 }
 
 
@@ -158,11 +191,15 @@ def test_on_arrays(name, kind):
     check_one()
 
 
-@pytest.mark.parametrize("name", [name for name in CALLS if name != "cross_entropy"])
-@settings(deadline=None, max_examples=50)
-@given(LOGIT, PROBABILITY)
-def test_on_single_numbers(name, z, t):
-    if name == "binary_cross_entropy":
-        check(name, float, 1e-12, [z, t], [], {})
-    else:
-        check(name, float, 1e-12, [z], [], {} if name in ("sigmoid", "log_sigmoid", "softplus", "silu") else {"axis": None})
+SECOND_NUMBER = {"binary_cross_entropy": PROBABILITY, "mse_loss": LOGIT, "hinge_loss": SIGN}
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if name not in ("cross_entropy", "nll_loss")])
+def test_on_single_numbers(name):
+    @settings(deadline=None, max_examples=50)
+    @given(LOGIT, SECOND_NUMBER.get(name, st.none()))
+    def check_one(z, t):
+        elementwise = t is not None or name in ("sigmoid", "log_sigmoid", "softplus", "silu")
+        check(name, float, 1e-12, [z] if t is None else [z, t], [], {} if elementwise else {"axis": None})
+
+    check_one()

@@ -18,9 +18,10 @@ CLOSE = Decimal("1e-40")
 Z = [0.3, -1.7, 2.25, 0.3]
 WIDE = [0.0, 40.0, -3.0, 39.5]
 T = [0.1, 0.0, 0.65, 0.25]
-INSIDE = [0.1, 0.5, 0.65, 0.25]
+INSIDE = [0.1, 0.5, 0.15, 0.25]
 ROWS = [[0.5, -2.0], [3.0, 0.25], [-1.0, 1.0]]
 PROBABILITIES = [[0.25, 0.75], [1.0, 0.0], [0.4, 0.9]]
+INNER = [[0.25, 0.75], [0.875, 0.125], [0.4, 0.6]]
 WEIGHTS = [0.7, -0.2, 1.3, 0.4, -1.1, 0.9, 0.5, -0.3]
 
 
@@ -32,6 +33,10 @@ def weighted(y):
     """One number that depends on every element of y."""
     flat = tg.reshape(y, (-1,))
     return tg.sum(flat * exact(WEIGHTS[: flat.shape[0]]))
+
+
+def from_probabilities(p, targets, **settings):
+    return tg.cross_entropy(p, targets, from_logits=False, **settings)
 
 
 SCALAR_FUNCTIONS = {
@@ -60,6 +65,29 @@ SCALAR_FUNCTIONS = {
     "binary_cross_entropy, none": (lambda z: weighted(tg.binary_cross_entropy(z, exact(T), reduction="none")), Z),
     "binary_cross_entropy, in the targets": (lambda t: tg.binary_cross_entropy(exact(Z), t, reduction="sum"), INSIDE),
     "binary_cross_entropy, in both": (lambda x: tg.binary_cross_entropy(x[0], x[1]), [Z, INSIDE]),
+    "cross_entropy from probabilities, index": (lambda p: tg.cross_entropy(p, 2, from_logits=False), INSIDE),
+    "cross_entropy from probabilities, none": (lambda p: weighted(from_probabilities(p, [1, 0, 0], reduction="none")), INNER),
+    "cross_entropy from probabilities, first axis": (
+        lambda p: from_probabilities(tg.matrix_transpose(p), [1, 0, 0], axis=0),
+        INNER,
+    ),
+    "cross_entropy from probabilities to probabilities": (lambda p: from_probabilities(p, exact(T)), INSIDE),
+    "cross_entropy from probabilities, in the targets": (lambda t: from_probabilities(exact(INSIDE), t), [0.5, 0.2, 0.1, 0.2]),
+    "cross_entropy from probabilities, in both": (lambda x: from_probabilities(x[0], x[1]), [INSIDE, [0.5, 0.2, 0.1, 0.2]]),
+    "cross_entropy of a softmax": (lambda z: from_probabilities(tg.softmax(z), 2), Z),
+    "nll_loss": (lambda x: tg.nll_loss(x, 2) ** 2, [-0.3, -1.7, -2.25, -0.3]),
+    "nll_loss, none": (
+        lambda x: weighted(tg.nll_loss(x, [1, 0, 1], reduction="none") ** 2),
+        [[-0.5, -2.0], [-3.0, -0.25], [-1.0, -9.0]],
+    ),
+    "nll_loss of log_softmax": (lambda z: tg.nll_loss(tg.log_softmax(z, axis=0), [2, 0], axis=0, reduction="sum"), ROWS),
+    "mse_loss": (lambda x: tg.mse_loss(x, exact(PROBABILITIES)), ROWS),
+    "mse_loss, none": (lambda x: weighted(tg.mse_loss(x, exact(T), reduction="none")), Z),
+    "mse_loss, in both": (lambda x: tg.mse_loss(x[0], x[1], reduction="sum") ** 2, [Z, WIDE]),
+    "hinge_loss": (lambda s: tg.hinge_loss(s, [[1, -1], [-1, 1], [1, 1]], margin=1.5) ** 2, ROWS),
+    "hinge_loss, none": (lambda s: weighted(tg.hinge_loss(s, [1, -1, -1, 1], reduction="none") ** 2), Z),
+    "hinge_loss, classes": (lambda s: tg.hinge_loss(s, [1, 0, 0], margin=3) ** 2, ROWS),
+    "hinge_loss, first axis": (lambda s: weighted(tg.hinge_loss(s, [2, 0], axis=0, reduction="none") ** 2), ROWS),
 }
 
 

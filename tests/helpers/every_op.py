@@ -31,13 +31,14 @@ CALLS: dict[str, tuple[tuple, dict[str, Any]]] = {
     **dict.fromkeys(("dot", "outer"), ((ROW, B[0]), {})),
     "take": ((A, [0, 2, 2]), {"axis": 1}),
     "take_along_axis": ((A, [[0, 2], [1, 1]]), {"axis": 1}),
-    "cross_entropy": ((A, [2, 0]), {}),
-    "binary_cross_entropy": ((A, B), {}),
+    **dict.fromkeys(("cross_entropy", "hinge_loss"), ((A, [2, 0]), {})),
+    "nll_loss": (([[-x for x in row] for row in A], [2, 0]), {}),
+    **dict.fromkeys(("binary_cross_entropy", "mse_loss"), ((A, B), {})),
 }
 # Ops that have no meaning on single numbers.
 NEED_AXES = frozenset(
-    "concat cross_entropy cumulative_sum dot getitem log_softmax logsumexp matmul matrix_transpose outer permute_dims softmax "
-    "sort take take_along_axis tril".split()
+    "concat cross_entropy cumulative_sum dot getitem hinge_loss log_softmax logsumexp matmul matrix_transpose nll_loss outer "
+    "permute_dims softmax sort take take_along_axis tril".split()
 )
 
 

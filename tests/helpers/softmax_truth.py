@@ -88,6 +88,12 @@ def binary_gradient(z, t):
     return sigmoid(z) - t
 
 
+def surprise(probabilities, targets):
+    """-sum of t log p, where t is not 0."""
+    with mp.workdps(60):
+        return -mpmath.fsum(mpf(t) * mpmath.log(mpf(p)) for p, t in zip(probabilities, targets, strict=True) if t)
+
+
 def ulps(got, exact, unit=None):
     """The error of `got` in units in the last place of the exact result (or of `unit`, where that is the larger)."""
     rounded = float(exact)

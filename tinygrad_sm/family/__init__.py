@@ -1,29 +1,21 @@
 """The softmax family: every member a definition in primitives and a rule derived by hand, one file per kin."""
 
 from tinygrad_sm.family.checks import LabelError
-from tinygrad_sm.family.cross_entropies import binary_cross_entropy, cross_entropy
+from tinygrad_sm.family.cross_entropies import binary_cross_entropy, cross_entropy, nll_loss
 from tinygrad_sm.family.logistic import log_sigmoid, sigmoid, silu, softplus
 from tinygrad_sm.family.probabilities import log_softmax, logsumexp, softmax
+from tinygrad_sm.family.scores import hinge_loss, mse_loss
 from tinygrad_sm.graph.composition import register_fused
 from tinygrad_sm.graph.value_namespace import register_ops
 from tinygrad_sm.ops import operators
 
-_FAMILY = (
-    softmax,
-    log_softmax,
-    logsumexp,
-    sigmoid,
-    log_sigmoid,
-    softplus,
-    silu,
-    cross_entropy,
-    binary_cross_entropy,
-)
+_FUNCTIONS = (softmax, log_softmax, logsumexp, sigmoid, log_sigmoid, softplus, silu)
+_LOSSES = (cross_entropy, nll_loss, binary_cross_entropy, mse_loss, hinge_loss)
 
-register_fused(*_FAMILY)
-register_ops(*_FAMILY)
+register_fused(*_FUNCTIONS, *_LOSSES)
+register_ops(*_FUNCTIONS, *_LOSSES)
 
-METHODS = {op.name: op for op in _FAMILY if op not in (cross_entropy, binary_cross_entropy)}
+METHODS = {op.name: op for op in _FUNCTIONS}
 operators.install_methods(METHODS)
 
-__all__ = ["METHODS", "LabelError", *(op.name for op in _FAMILY)]
+__all__ = ["METHODS", "LabelError", *(op.name for op in (*_FUNCTIONS, *_LOSSES))]

@@ -7,9 +7,11 @@ from typing import Any
 
 from tinygrad_sm.graph.namespaces import SCALARS, as_data, kind_of, namespace_of, shape
 from tinygrad_sm.graph.value import nested_lists
-from tinygrad_sm.nd.shapes import Shape, all_axes, row_major
+from tinygrad_sm.nd.shapes import Shape, all_axes, flatten, row_major
+from tinygrad_sm.ops.helpers import is_traced
 
 REDUCTIONS = ("mean", "sum", "none", "batchmean")
+ROUNDING = 1e-6  # how far beyond its bound a float of single precision may be rounded
 
 
 class LabelError(IndexError, ValueError):
@@ -24,16 +26,20 @@ class LabelError(IndexError, ValueError):
         return LabelError, (self.op, self.label, self.position, self.classes)
 
 
-def logits(x: Any, name: str) -> Any:
+def numbers(x: Any, name: str, what: str = "logits") -> Any:
     """Numbers as floats; bools are refused, since a mask was meant."""
-    if kind_of(x, namespace_of([x], name)) == "bool":
-        raise TypeError(f"{name}: got booleans, which look like a mask; logits are numbers")
+    _no_mask(x, namespace_of([x], name), name, what)
     return as_data(x, name)
+
+
+def _no_mask(x: Any, xp: Any, name: str, what: str) -> None:
+    if kind_of(x, xp) == "bool":
+        raise TypeError(f"{name}: got booleans, which look like a mask; {what} are numbers")
 
 
 def logits_along(x: Any, axis: Any, name: str) -> Any:
     """Logits that have the axis (None for all of them)."""
-    x = logits(x, name)
+    x = numbers(x, name)
     all_axes(axis, len(shape(x)), name)
     return x
 
@@ -44,42 +50,82 @@ def reduction(kind: str, name: str) -> None:
         raise ValueError(f"{name}: reduction is one of {', '.join(REDUCTIONS)}, not {kind!r}")
 
 
-def class_targets(xp: Any, targets: Any, sizes: Shape, axis: int, name: str) -> Any:
-    """Targets for logits of shape `sizes`: ints are class indices, floats of the same shape are probabilities."""
-    kind, given = kind_of(targets, namespace_of([targets], name)), shape(targets)
+def _some(xp: Any, mask: Any) -> bool:
+    """Whether the mask marks anything; not inside `jax.jit`, where even what is made of plain arrays has no numbers yet."""
+    found = xp.any(mask)
+    return not is_traced(found) and bool(found)
+
+
+def probabilities(xp: Any, p: Any, axis: int, name: str) -> None:
+    """Refuses what no softmax gives: entries outside [0, 1], and rows that do not sum to 1. (nan passes: it is an answer.)"""
+    if _some(xp, (p < 0.0) | (p > 1.0 + ROUNDING)):
+        raise ValueError(
+            f"{name}: probabilities lie between 0 and 1, and some do not; these look like logits: use from_logits=True"
+        )
+    sums = xp.sum(p, axis=axis)
+    if _some(xp, xp.abs(sums - 1.0) > _slack(xp, p)):
+        wrong = next(s for s in flatten(nested_lists(sums))[0] if abs(s - 1) > _slack(xp, p))
+        raise ValueError(
+            f"{name}: probabilities sum to 1 along axis {axis}, and one row sums to {float(wrong):.6g}; "
+            "for logits use from_logits=True"
+        )
+
+
+def _slack(xp: Any, p: Any) -> float:
+    """How far from 1 the sum of a row may lie: a thousandth, and more for numbers of half a float's width."""
+    return max(1e-3, 8.0 * float(xp.finfo(p.dtype).eps)) if hasattr(xp, "finfo") else 1e-3
+
+
+def log_probabilities(xp: Any, x: Any, name: str) -> None:
+    """Refuses what is no logarithm of a probability."""
+    if _some(xp, x > ROUNDING):
+        raise ValueError(
+            f"{name}: log-probabilities are not positive, and some are; of logits take tg.log_softmax, "
+            "and for probabilities use tg.cross_entropy(..., from_logits=False)"
+        )
+
+
+def class_targets(xp: Any, targets: Any, sizes: Shape, axis: int, name: str, what: str = "logits") -> Any:
+    """Targets for `what` of shape `sizes`: ints are class indices, floats of the same shape are probabilities."""
+    if not sizes[axis] or kind_of(targets, xp) != "real floating" or shape(targets) != sizes:
+        return class_indices(xp, targets, sizes, axis, name, what, f"probabilities (floats of shape {sizes})")
+    if _some(xp, targets < 0.0):
+        raise ValueError(f"{name}: target probabilities are not negative, and some are")
+    return targets
+
+
+def class_indices(xp: Any, targets: Any, sizes: Shape, axis: int, name: str, what: str = "logits", other: str = "") -> Any:
+    """One int for each row of the `what`; the error for anything else says which `other` targets there could be."""
+    kind, given = kind_of(targets, xp), shape(targets)
     rows, classes = sizes[:axis] + sizes[axis + 1 :], sizes[axis]
     if not classes:
-        raise ValueError(f"{name}: logits of shape {sizes} have no classes along axis {axis}")
+        raise ValueError(f"{name}: {what} of shape {sizes} have no classes along axis {axis}")
     if given == rows and 0 in rows and kind == "real floating":  # an empty list cannot say what it holds
         return xp.astype(targets, xp.int64)
     if kind == "integral":
         if given != rows:
+            one_hot = given == sizes and "probabilities" in other
             raise ValueError(
-                f"{name}: class indices of shape {given} for logits of shape {sizes}; there should be one for each row, "
-                f"so {_remedy(given, rows, sizes)}"
+                f"{name}: class indices of shape {given} for {what} of shape {sizes}; there should be one for each row, so "
+                + ("for one-hot targets, which are probabilities, give floats" if one_hot else _remedy(given, rows))
             )
         indices = xp.asarray(targets) if type(targets) is int else targets
         _in_range(xp, indices, classes, name)
         return indices
-    if kind == "real floating" and given == sizes:
-        if bool(xp.any(targets < 0.0)):
-            raise ValueError(f"{name}: target probabilities are not negative, and some are")
-        return targets
     raise TypeError(
-        f"{name}: targets are class indices (ints of shape {rows}) or probabilities (floats of shape {sizes}), "
+        f"{name}: targets are class indices (ints of shape {rows})" + (f" or {other}" if other else "") + ", "
         f"not {'floats' if kind == 'real floating' else kind} of shape {given}"
         + ("; these look like class indices: convert them to ints" if given == rows else "")
     )
 
 
-def _remedy(given: Shape, rows: Shape, sizes: Shape) -> str:
-    if given == sizes:
-        return "for one-hot targets, which are probabilities, give floats"
+def _remedy(given: Shape, rows: Shape) -> str:
     return f"reshape them to {rows}" if prod(given) == prod(rows) else f"they need shape {rows}"
 
 
 def _in_range(xp: Any, labels: Any, classes: int, name: str) -> None:
-    flat = nested_lists(xp.reshape(labels, (-1,)))
+    row = xp.reshape(labels, (-1,))
+    flat = [] if is_traced(row) else nested_lists(row)
     if flat and not 0 <= min(flat) <= max(flat) < classes:
         place, label = next((i, v) for i, v in enumerate(flat) if not 0 <= v < classes)
         sizes = shape(labels)
@@ -91,10 +137,36 @@ def answers(xp: Any, targets: Any, logits: Any, name: str) -> Any:
     """Targets of yes-or-no questions: between 0 and 1, in the shape of the logits; yes and no may be bools or ints."""
     if shape(targets) != shape(logits):
         raise ValueError(f"{name}: targets of shape {shape(targets)} for logits of shape {shape(logits)}")
-    if type(targets) in SCALARS:
-        targets = float(targets)
-    elif kind_of(targets, xp) != "real floating":
-        targets = xp.astype(targets, logits.dtype)
-    if bool(xp.any((targets < 0.0) | (targets > 1.0))):
+    targets = _floats_like(xp, targets, logits)
+    if _some(xp, (targets < 0.0) | (targets > 1.0)):
         raise ValueError(f"{name}: targets are between 0 and 1, and some are not")
     return targets
+
+
+def signs(xp: Any, targets: Any, scores: Any, name: str) -> Any:
+    """Targets of yes-or-no questions as -1 and 1, in the shape of the scores."""
+    if kind_of(targets, xp) == "bool":
+        raise TypeError(f"{name}: targets of the scores' shape are -1 and 1, not bools; write 2 * t - 1 of ints")
+    targets = _floats_like(xp, targets, scores)
+    if _some(xp, xp.not_equal(xp.abs(targets), 1.0)):
+        raise ValueError(f"{name}: targets of the scores' shape are -1 and 1, and some are not; write 2 * t - 1 of 0 and 1")
+    return targets
+
+
+def numbers_like(xp: Any, targets: Any, predictions: Any, name: str) -> Any:
+    """Targets that are numbers in the shape of the predictions, without broadcasting: (n,) against (n, 1) would be n * n."""
+    _no_mask(targets, xp, name, "targets")
+    given, wanted = shape(targets), shape(predictions)
+    if given != wanted:
+        remedy = f"; reshape them to {wanted}" if prod(given) == prod(wanted) else ""
+        raise ValueError(f"{name}: targets of shape {given} for predictions of shape {wanted}{remedy}")
+    return _floats_like(xp, targets, predictions)
+
+
+def _floats_like(xp: Any, targets: Any, like: Any) -> Any:
+    """Floats as they are, ints and bools as floats of the kind of `like`."""
+    if type(targets) in SCALARS:
+        return float(targets)
+    if kind_of(targets, xp) == "real floating":
+        return targets
+    return xp.astype(targets, xp.asarray(0.0).dtype if type(like) is float else like.dtype)

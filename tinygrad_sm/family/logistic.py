@@ -115,4 +115,4 @@ _elementwise(softplus, _softplus)
 _elementwise(log_sigmoid, lambda z: -_softplus(-z))
 
 for _op in (sigmoid, softplus, log_sigmoid, silu):
-    _op.prepare(lambda xp, z, name=_op.name: (checks.logits(z, name),))
+    _op.prepare(lambda xp, z, name=_op.name: (checks.numbers(z, name),))

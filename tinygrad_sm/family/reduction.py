@@ -14,3 +14,9 @@ def reduced(xp, losses, reduction):
 def share(g, rows, reduction):
     """What flows into the loss of each of `rows` rows when g flows into the reduced one."""
     return g if reduction in ("none", "sum") else g / float(max(rows, 1))
+
+
+def share_of_rows(xp, g, x, axis, reduction):
+    """The same for rows of `x` along `axis`, which fits the shape of `x`."""
+    g = share(g, count(x, None) // count(x, axis), reduction)
+    return xp.expand_dims(g, axis=axis) if reduction == "none" else g

@@ -3,7 +3,7 @@
 from tinygrad_sm.graph.composition import Fused, composed, fused, fused_ops
 from tinygrad_sm.graph.derivatives import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from tinygrad_sm.graph.op import Op, primitive
-from tinygrad_sm.graph.traversal import sweep
+from tinygrad_sm.graph.traversal import history, sweep
 from tinygrad_sm.graph.value import Value, constant, no_grad
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "fused_ops",
     "grad",
     "hessian",
+    "history",
     "hvp",
     "jacobian",
     "jvp",

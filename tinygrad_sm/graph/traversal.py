@@ -1,4 +1,6 @@
-"""The one walk over a graph: backward, `tg.grad`, the drawings and the player all take from it what they need."""
+"""The one walk back through a graph, from which backward, `tg.grad`, the drawings and the player take what they need; and
+the list of what a Value was computed from, for those who only look.
+"""
 
 from __future__ import annotations
 
@@ -89,3 +91,17 @@ def sweep(output: Value, seed: Any) -> Iterator[tuple[Value, Any, tuple]]:
             waiting[age], sums[age] = hand, in_hand
             age = heappushpop(ages, age)
             node, gradient = waiting.pop(age), sums.pop(age)
+
+
+def history(output: Value) -> list[Value]:
+    """All Values that `output` was computed from, constants too, and itself: each once, oldest first."""
+    from tinygrad_sm.graph.value import Value  # it imports this module
+
+    found = {output._order: output}
+    waiting = [output]
+    while waiting:
+        for x in waiting.pop().inputs:
+            if isinstance(x, Value) and x._order not in found:
+                found[x._order] = x
+                waiting.append(x)
+    return [found[order] for order in sorted(found, reverse=True)]

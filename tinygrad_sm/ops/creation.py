@@ -8,11 +8,20 @@ from typing import Any
 
 from tinygrad_sm import nd
 
-_generator = random.Random()
+_generator = random.Random(0)
 
 
-def manual_seed(n: int) -> None:
-    """Starts the random numbers of `rand`, `randn` and whatever else draws without a seed of its own anew."""
+def manual_seed(n: int | None) -> None:
+    """Starts the random numbers of `rand`, `randn` and whatever else draws without a seed of its own anew.
+
+    A program begins as after `manual_seed(0)`, so that every run draws the same numbers; `manual_seed(None)` asks the
+    operating system for fresh ones.
+
+    >>> import tinygrad_sm as tg
+    >>> tg.manual_seed(0)
+    >>> print(tg.rand(2))
+    [0.84442185, 0.7579544]
+    """
     _generator.seed(n)
 
 
@@ -39,7 +48,7 @@ def arange(start: float, stop: float | None = None, step: float = 1) -> nd.Array
 
 
 def rand(*shape: Any, seed: int | None = None) -> nd.Array:
-    """Random numbers, even between 0 and 1, as in `rand(2, 3)`. Repeatable after `manual_seed`, or with a `seed`.
+    """Random numbers, even between 0 and 1, as in `rand(2, 3)`. They follow `manual_seed`, or a `seed` of their own.
 
     >>> import tinygrad_sm as tg
     >>> tg.rand(2, 3, seed=0).shape
@@ -50,7 +59,7 @@ def rand(*shape: Any, seed: int | None = None) -> nd.Array:
 
 
 def randn(*shape: Any, seed: int | None = None) -> nd.Array:
-    """Random numbers of the standard normal distribution. Repeatable after `manual_seed`, or with a `seed`."""
+    """Random numbers of the standard normal distribution. They follow `manual_seed`, or a `seed` of their own."""
     generator = _drawer(seed)
     return _drawn(lambda: generator.gauss(0.0, 1.0), shape)
 

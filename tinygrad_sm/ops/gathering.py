@@ -113,7 +113,8 @@ def _checked(xp, indices, lowest, n, name, what):
             raise TypeError(f"{name}: indices are ints, not {getattr(indices, 'dtype', type(indices).__name__)}")
         indices = xp.astype(indices, xp.int64)
     indices = xp.asarray(indices)
-    if not is_traced(indices) and bool(xp.any(xp.logical_or(indices < lowest, indices >= n))):
+    outside = xp.any(xp.logical_or(indices < lowest, indices >= n))
+    if not is_traced(outside) and bool(outside):  # a traced function also traces what it does to known indices
         wrong = next(int(i) for i in flatten(nested_lists(indices))[0] if not lowest <= i < n)
         raise IndexError(f"{name}: index {wrong} is out of range for {what}")
     return indices

@@ -109,6 +109,30 @@ def as_plain(x: Any, name: str) -> Any:
     return as_operand(data, namespace_of([] if isinstance(data, (list, tuple)) else [data], name), name)
 
 
+def moved(x: Any, xp: Any) -> Any:
+    """Plain data as an array of the library `xp`, in the element type of the same name where there is one.
+
+    A single float stays one: it belongs to every library.
+    """
+    if type(x) in SCALARS or namespace_of([x]) is xp:
+        return x
+    flat, sizes = flatten(x)
+    name = str(x.dtype).rpartition(".")[2]  # torch writes torch.float64
+    kind = getattr(xp, name, None) or xp.float64
+    return xp.reshape(xp.asarray([*map(float, flat)] if isinstance(x, nd.Decimals) else flat, dtype=kind), sizes)
+
+
+def moved_like(x: Any, like: Any) -> Any:
+    """A copy of plain data in the library and element type of `like`, data of a Value."""
+    flat, sizes = flatten(x)
+    if type(like) is float:
+        return float(flat[0])
+    xp = namespace_of([like])
+    if isinstance(x, nd.Decimals) and not isinstance(like, nd.Decimals):
+        flat = [*map(float, flat)]
+    return xp.reshape(xp.asarray(flat, dtype=like.dtype), sizes)
+
+
 def count(x: Any, axis: Axis) -> int:
     """How many elements of `x` each result of a reduction over `axis` is made of."""
     sizes = shape(x)

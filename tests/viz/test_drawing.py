@@ -1,0 +1,336 @@
+"""What is drawn: every Value and every operand once, with the right words and numbers, the same in every process."""
+
+import os
+import subprocess
+import sys
+from decimal import Decimal
+
+import array_api_strict
+import numpy as np
+import pytest
+
+import tinygrad_sm as tg
+from tests.helpers.drawings import Edge, random_graph, read
+from tests.helpers.every_op import call, every_op
+from tests.helpers.graphs import nodes_of
+from tinygrad_sm import micro, nd
+from tinygrad_sm.graph import Op, history
+from tinygrad_sm.viz import draw
+
+# --- nodes and edges
+
+
+def test_a_square_has_two_edges():
+    x = tg.Value(3.0, name="x")
+    nodes, edges = read(draw(x * x + x))
+    assert [node.title for node in nodes.values()] == ["x  input", "multiply", "add"]
+    assert edges == [
+        Edge("n0", "n1", 0, False),
+        Edge("n0", "n1", 1, False),
+        Edge("n1", "n2", 0, False),
+        Edge("n0", "n2", 1, False),
+    ]
+
+
+def test_a_leaf_is_drawn_alone():
+    drawing = draw(tg.Value(2.0))
+    assert (repr(drawing), *map(len, read(drawing))) == ("Drawing(1 node, 0 edges)", 1, 0)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_value_and_every_operand_is_drawn_once(seed):
+    output = random_graph(seed)
+    drawing = draw(output)
+    nodes, edges = read(drawing)
+    values = sorted(nodes_of(output), key=lambda v: -v._order)
+    assert history(output) == values and values[-1] is output
+    ids = {v: f"n{i}" for i, v in enumerate(values)}
+    constants = [f"{ids[v]}c{i}" for v in values for i, x in enumerate(v.inputs) if not isinstance(x, tg.Value)]
+    assert {*nodes} == {*ids.values(), *constants}
+    expected = []
+    for v in values:
+        for i, x in enumerate(v.inputs):
+            is_value = isinstance(x, tg.Value)
+            tail = ids[x] if is_value else f"{ids[v]}c{i}"
+            expected.append(Edge(tail, ids[v], i if len(v.inputs) > 1 else None, not (is_value and x.requires_grad)))
+    assert edges == expected
+    assert repr(drawing) == f"Drawing({len(nodes)} node{'s' * (len(nodes) > 1)}, {len(edges)} edge{'s' * (len(edges) != 1)})"
+
+
+@pytest.mark.parametrize("name", every_op())
+def test_every_op_can_be_drawn(name):
+    inputs, output = call(name, tg.Value)
+    for stage in ("before", "after"):
+        for out in output if isinstance(output, list) else [output]:
+            nodes, edges = read(draw(out))
+            assert f"n{len(history(out)) - 1}" in nodes
+            if inputs and out.op is not None:
+                assert len(edges) >= len(inputs) and nodes[edges[-1].head].title.split("\n")[0] == out.op.name
+            if stage == "before" and out.requires_grad:
+                out.backward(nd.ones_like(out.data) if out.shape else 1.0)
+
+
+def test_operands_stand_in_order_under_their_names():
+    loss = tg.cross_entropy(tg.Value([2.0, 1.0, 0.5]), 0)
+    x = tg.Value(1.0)
+    assert read(draw(loss))[0]["n1"].ports == ["logits", "targets"]
+    assert read(draw(x - 2.0))[0]["n1"].ports == ["0", "1"]
+    assert read(draw(tg.stack([x, 1.0, x])))[0]["n1"].ports == ["0", "1", "2"]
+    assert read(draw(x.tanh()))[0]["n1"].ports == []
+
+
+def test_an_optional_input_that_was_not_given_is_not_drawn():
+    @tg.primitive
+    def scaled(xp, x, weight=None, bias=None):
+        return x + bias
+
+    scaled.vjps(lambda xp, g, *_: g, lambda xp, g, *_: g, lambda xp, g, *_: g)
+    x = tg.Value(1.0)
+    nodes, edges = read(draw(scaled(x, bias=x)))
+    assert nodes["n1"].ports == ["x", "bias"]
+    assert edges == [Edge("n0", "n1", 0, False), Edge("n0", "n1", 1, False)]
+
+
+# --- what stands in a node
+
+
+def test_the_gradient_is_empty_until_it_arrives():
+    x = tg.Value(3.0, name="x")
+    y = x * 0.0
+    before = draw(y)
+    y.backward()
+    after = draw(y)
+    x.zero_grad()
+    assert [read(d)[0]["n0"].facts["grad"] for d in (before, after, draw(y))] == [[""], ["0"], [""]]
+    assert read(before)[0]["n1"].facts == {"value": ["0"], "grad": [""]}
+    assert read(after)[0]["n1"].facts == {"value": ["0"], "grad": ["1"]}
+    y.backward(free=True)
+    assert [read(draw(y))[0][f"n{i}"].facts["grad"] for i in range(2)] == [["0"], [""]]
+
+
+def test_the_picture_stays_as_it_was():
+    x = tg.Value(3.0)
+    drawing = draw(x)
+    x.data = 4.0
+    assert read(drawing)[0]["n0"].facts["value"] == ["3"]
+
+
+@pytest.mark.parametrize(
+    ("data", "facts"),
+    [
+        (1e-07, {"value": ["1e-07"]}),
+        (-0.123456, {"value": ["-0.1235"]}),
+        (float("nan"), {"value": ["nan"]}),
+        (Decimal("1e-400"), {"value": ["1e-400"]}),
+        (Decimal("-0.25"), {"value": ["-0.25"]}),
+        ([1.0, 2.5e-9], {"shape": ["(2,)"], "value": ["[1, 2.5e-09]"]}),
+        ([[1.0, 2.0], [3.0, 4.0]], {"shape": ["(2, 2)"], "value": ["[[1, 2],\n [3, 4]]"]}),
+        ([[[1.0]], [[2.0]]], {"shape": ["(2, 1, 1)"], "value": ["[[[1]], [[2]]]"]}),
+        (np.asarray([1.5, -2.0], dtype=np.float32), {"shape": ["(2,)"], "value": ["[1.5, -2]"]}),
+        (np.asarray(0.1), {"value": ["0.1"]}),
+        (np.zeros((0, 3)), {"shape": ["(0, 3)"], "value": ["[]"]}),
+        ([*map(float, range(6))], {"shape": ["(6,)"], "value": ["[0, 1, 2, 3, 4, 5]"]}),
+        (np.arange(8.0), {"shape": ["(8,)"], "": ["min", "mean", "max"], "value": ["0", "3.5", "7"]}),
+        ([*map(float, range(7))], {"shape": ["(7,)"], "": ["min", "mean", "max"], "value": ["0", "3", "6"]}),
+        (array_api_strict.ones((3, 3)), {"shape": ["(3, 3)"], "": ["min", "mean", "max"], "value": ["1", "1", "1"]}),
+        (nd.exact([1] * 7), {"shape": ["(7,)"], "": ["min", "mean", "max"], "value": ["1", "1", "1"]}),
+        (np.asarray([np.inf, -np.inf] * 4), {"shape": ["(8,)"], "": ["min", "mean", "max"], "value": ["-inf", "nan", "inf"]}),
+    ],
+)
+def test_numbers_of_every_kind(data, facts):
+    (node,) = read(draw(tg.Value(data, requires_grad=False)))[0].values()
+    assert node.facts == facts
+    x = tg.Value(data)
+    (node,) = read(draw(x))[0].values()
+    assert node.facts == {**facts, "grad": [""]}
+    x.grad = x.data
+    (node,) = read(draw(x))[0].values()
+    assert node.facts == {**facts, "grad": facts["value"]}
+
+
+def test_a_gradient_may_need_more_room_than_its_value():
+    x = tg.Value([*map(float, range(9))])
+    (x * x).sum().backward()
+    assert read(draw(x))[0]["n0"].facts["grad"] == ["0", "8", "16"]
+
+
+def test_plain_data_are_small_nodes_one_a_use():
+    x = tg.Value(3.0)
+    nodes, edges = read(draw(2.0 * x + 2.0))
+    assert nodes["n1c0"].title == nodes["n2c1"].title == "2"
+    assert edges[0] == Edge("n1c0", "n1", 0, True)
+    mask = tg.where([True, False] * 5, x, 0.0)
+    assert [read(draw(mask))[0][f"n1c{i}"].title for i in (0, 2)] == ["shape (10,)\nTrue 5 of 10", "0"]
+    picked = tg.take(tg.Value([1.0, 2.0]), [*range(2)] * 4)
+    assert read(draw(picked))[0]["n1c1"].title == "shape (8,)\nmin 0\nmax 1"
+
+
+@pytest.mark.parametrize(
+    ("make", "title"),
+    [
+        (lambda x: x.sum(axis=1), "sum\naxis=1"),
+        (lambda x: x.sum(axis=(0, 1), keepdims=True), "sum\naxis=(0, 1), keepdims=True"),
+        (lambda x: x.sum(), "sum"),
+        (lambda x: x.softmax(), "softmax\naxis=-1"),
+        (lambda x: x.leaky_relu(), "leaky_relu"),
+        (lambda x: x.leaky_relu(0.25), "leaky_relu\nnegative_slope=0.25"),
+        (lambda x: x[0], "getitem\n[0]"),
+        (lambda x: x[:, 1:], "getitem\n[:, 1:]"),
+        (lambda x: x[..., ::-1], "getitem\n[..., ::-1]"),
+        (lambda x: x[(1,)], "getitem\n[1]"),
+        (lambda x: x[[0, 1]], "getitem\n[[0, 1]]"),
+        (lambda x: x[()], "getitem\n[()]"),
+        (lambda x: x.reshape(3, 2), "reshape\nshape=(3, 2)"),
+        (lambda x: x.reshape(-1), "reshape\nshape=-1"),
+        (lambda x: tg.cross_entropy(x, [0, 1], reduction="sum"), "cross_entropy\naxis=-1, reduction='sum'"),
+    ],
+)
+def test_settings_are_shown(make, title):
+    nodes, _ = read(draw(make(tg.Value([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]))))
+    assert nodes["n1"].title == title
+
+
+def test_the_tooltip_has_all_settings():
+    nodes, _ = read(draw(tg.Value([1.0, 2.0]).sum()))
+    assert nodes["n1"].tooltip == "sum, axis=None, keepdims=False, shape ()"
+
+
+# --- names and roles
+
+
+def test_names_win_over_the_name_of_the_value():
+    x = tg.Value(1.0, name="own")
+    y = x * 2.0
+    names = {"_7": y, "alias": y, "n": 3, "text": "x", "x": x, "later": x}
+    nodes, _ = read(draw(y, names=names))
+    assert [nodes[i].title for i in ("n0", "n1")] == ["x  input", "alias  multiply"]
+    assert read(draw(y))[0]["n0"].title == "own  input"
+    assert read(draw(y, names={"_7": y}))[0]["n1"].title == "_7  multiply"
+    assert read(draw(y, names={}))[0]["n0"].title == "own  input"
+
+
+def test_names_are_no_matter_of_equality():
+    array = np.asarray([1.0, 2.0])
+    x, y = tg.Value(array), tg.Value(1.0)
+    assert read(draw(x * array, names={"a": array}))[0]["n1c1"].title == "a\n[1, 2]"
+    assert read(draw(y * 1.0, names={"one": 1.0}))[0]["n1c1"].title == "1"
+
+
+def test_parameters_of_a_module():
+    model = tg.nn.Linear(3, 2)
+    model.scale = tg.Value(2.0)
+    x = nd.asarray([[1.0, 2.0, 3.0]])
+    out = model(x) * model.scale
+    for names, prefix in ((model, ""), ({"model": model, "x": x}, "model."), (dict(model.named_parameters()), None)):
+        nodes, _ = read(draw(out, names=names))
+        titles = {node.title for node in nodes.values()}
+        scale = "scale  input" if prefix is None else f"{prefix}scale  parameter"
+        assert titles >= {f"{prefix or ''}weight  parameter", f"{prefix or ''}bias  parameter", scale}
+        assert ("x\n[[1, 2, 3]]" in titles) == (prefix == "model.")
+
+
+def test_roles_differ_in_words_and_colours():
+    a, b = tg.Value(1.0, name="a"), tg.Value(1.0, name="layers.0.weight")
+    c, d = tg.Value(1.0, requires_grad=False), tg.Value(2.0, name="bias", requires_grad=False)
+    nodes, _ = read(draw(a + b + c + d))
+    leaves = [nodes[f"n{i}"] for i in range(4)]
+    assert [x.title for x in leaves] == ["a  input", "layers.0.weight  parameter", "constant", "bias  constant"]
+    assert len({x.colour for x in leaves} | {nodes["n4"].colour}) == 4
+    assert ["grad" in x.facts for x in leaves] == [True, True, False, False]
+
+
+def test_an_op_may_be_called_like_a_role():
+    twice = Op(lambda xp, x: x + x)
+    twice.name = "input"
+    twice.vjps(lambda xp, g, out, x: 2.0 * g)
+    nodes, _ = read(draw(twice(tg.Value(1.0)) * 1.0))
+    assert nodes["n1"].colour == nodes["n2"].colour != nodes["n0"].colour
+
+
+def test_values_of_micrograd():
+    a = micro.Value(2.0, label="a")
+    nodes, edges = read(draw((a * a + 3).relu()))
+    assert nodes["n0"].title == "a  input" and len(edges) == 5
+
+
+# --- large graphs
+
+
+def test_a_long_chain_draws():
+    y = tg.Value(1.0)
+    for _ in range(5000):
+        y = -y
+    assert repr(draw(y, max_nodes=10_000)) == "Drawing(5001 nodes, 5000 edges)"
+
+
+def test_shared_nodes_are_drawn_once():
+    y = tg.Value(1.0)
+    for _ in range(40):
+        y = y * y
+    assert repr(draw(y)) == "Drawing(41 nodes, 80 edges)"
+
+
+def test_of_a_large_graph_the_newest_are_drawn():
+    x = y = tg.Value(1.0)
+    for _ in range(10):
+        y = y * x
+    nodes, edges = read(draw(y, max_nodes=3))
+    assert [*nodes] == ["older", "n8", "n9", "n10"] and nodes["older"].title == "… 8 older nodes"
+    tails = ["older", "older", "n8", "older", "n9", "older"]
+    assert edges == [Edge(tail, f"n{8 + i // 2}", i % 2, False) for i, tail in enumerate(tails)]
+    assert "older" not in read(draw(y, max_nodes=11))[0]
+    assert read(draw(y, max_nodes=10))[0]["older"].title == "… 1 older node"
+    for _ in range(300):
+        y = y * x
+    assert len(read(draw(y))[0]) == 301
+
+
+# --- the same text everywhere
+
+PROGRAM = """
+import tinygrad_sm as tg
+from tinygrad_sm.viz import draw
+x, w = tg.Value([1.0, 2.0, 3.0], name="x"), tg.Value(0.5)
+y = (x * w + x * w).softmax() * x
+y.sum().backward()
+print(draw(y, names=locals()).source)
+"""
+
+
+def test_the_text_is_the_same_in_every_process():
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", "import tinygrad_sm as tg; tg.Value(0.0)\n" * i + PROGRAM],
+            env={**os.environ, "PYTHONHASHSEED": str(i)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for i in (0, 1)
+    }
+    assert len(texts) == 1 and "n6 [label" in texts.pop()
+
+
+# --- wrong use
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "words"),
+    [
+        (lambda x: draw([x]), TypeError, "draw: takes a Value, not list"),
+        (lambda x: draw(1.0), TypeError, "draw: takes a Value, not float"),
+        (lambda x: draw(x, names=[x]), TypeError, "draw: names is a mapping"),
+        (lambda x: draw(x, max_nodes=0), ValueError, "draw: max_nodes is at least 1, not 0"),
+        (lambda x: draw(x, max_nodes=2.5), TypeError, "draw: max_nodes is a whole number, not 2.5"),
+    ],
+)
+def test_wrong_use_gets_a_sentence(call, kind, words):
+    with pytest.raises(kind) as caught:
+        call(tg.Value(1.0))
+    assert str(caught.value).startswith(words)
+
+
+def test_without_the_package_graphviz(monkeypatch):
+    monkeypatch.setitem(sys.modules, "graphviz", None)
+    with pytest.raises(ImportError, match="pip install graphviz"):
+        draw(tg.Value(1.0))

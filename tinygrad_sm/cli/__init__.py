@@ -1,0 +1,35 @@
+"""The command `tinygrad-sm`: what the package can do, from a terminal."""
+
+from __future__ import annotations
+
+import typer
+
+import tinygrad_sm as tg
+from tinygrad_sm.cli import demo, ops, train
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    help="Autodiff in pure Python in which softmax is an op of the graph. Begin with `tinygrad-sm demo`.",
+    epilog="Every command explains itself: tinygrad-sm train --help",
+)
+app.command("demo")(demo.demo)
+app.command("train")(train.train)
+app.command("ops")(ops.ops)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tinygrad_sm {tg.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version.")) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()
