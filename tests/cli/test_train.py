@@ -139,6 +139,11 @@ def test_quiet_gives_the_results_alone(here):
     assert (empty, last) == ("", "The network is in other.safetensors")
 
 
+def test_what_guessing_the_commonest_class_would_give(here):
+    write("t.csv", [*flowers(30), *flowers()[2::3]], ["length", "width", "kind"])  # 30 virginica, 10 of each of the others
+    assert "(always guessing virginica would give 60.0 %)" in right("--data", "t.csv", "--target", "kind", *QUICK)
+
+
 def test_the_network_goes_into_the_current_folder_under_the_name_of_the_data(here):
     (here / "deep").mkdir()
     (here / "flowers.csv").rename(here / "deep" / "petals.v2.csv")
@@ -216,6 +221,10 @@ def test_numpy_learns_the_same_weights_and_they_load_on_either(here):
     right("--load", "nd.safetensors", "--data", "flowers.csv", "--out", "numpy.csv", "--array", "numpy")
     for (a, p), (b, q) in zip(predicted("nd.csv"), predicted("numpy.csv"), strict=True):
         assert a == b and p == pytest.approx(q, abs=2e-6)
+    import numpy
+
+    on_numpy = Classifier.load("nd.safetensors", numpy).network
+    assert all(type(p.data) is numpy.ndarray for p in on_numpy.parameters())
 
 
 @pytest.mark.parametrize(("hidden", "sizes"), [("", "[2, 3]"), ("7", "[2, 7, 3]"), (" 6, 5 ", "[2, 6, 5, 3]")])
@@ -332,7 +341,7 @@ def test_with_the_target_there_is_a_matrix_too(here):
     right("--load", "flowers.safetensors", "--data", "flowers.csv", "--out", "p.csv")
     hits = sum(label == row[2] for (label, _), row in zip(predicted("p.csv"), flowers(), strict=True))
     out = right("--load", "flowers.safetensors", "--data", "flowers.csv", "--target", "kind")
-    assert f"\naccuracy: {100 * hits / 60:.1f} %\n" in out and "rows: the true class" in out
+    assert f"\naccuracy: {100 * hits / 60:.1f} %\n" in out and "rows: the true class" in out and "ignored" not in out
     quiet = right("--load", "flowers.safetensors", "--data", "flowers.csv", "--out", "p.csv", "--quiet")
     assert quiet.splitlines() == [
         "The class of each row and its probability are in p.csv",
@@ -408,6 +417,7 @@ MISTAKES = {  # the command, and what its sentence says
     LEARN + " --learning-rate nan": "--learning-rate: a number above 0",
     LEARN + " --learning-rate inf": "--learning-rate: a number above 0",
     LEARN + " --learning-rate 1e300": "so nothing was saved; try a smaller --learning-rate than 1e+300",
+    LEARN + " --learning-rate 1e308 --epochs 1 --batch-size 60": "has no probabilities, so nothing was saved; try a smaller",
     LEARN + " --save no/x.safetensors": "cannot write 'no/x.safetensors': there is no folder",
     LEARN + " --save .": "cannot write '.': it is a folder",
     LEARN + " --save flowers.csv": "flowers.csv would be replaced",
@@ -583,7 +593,7 @@ def test_metadata_that_lack_something_are_told(here, key):
         "layers.0.bias:nan": "the weights layers.0.bias are not finite floats",
         "layers.0.bias:inf": "the weights layers.0.bias are not finite floats",
         "layers.0.bias:1": "the weights layers.0.bias are not finite floats",
-        "layers.1.weight:1e308": "so large that it has no probabilities for row 1",
+        "layers.1.weight:1e308": "so large that row 1 has no probabilities",
     }.items(),
 )
 def test_weights_that_cannot_be_are_told(here, change, sentence):

@@ -60,3 +60,10 @@ def test_detach_and_constant():
     assert tg.grad((x * tg.constant(x)).sum(), x).tolist() == [1.0, 2.0]
     row = nd.asarray([1.0])
     assert tg.constant(row) is row and tg.constant(2.0) == 2.0
+
+
+@pytest.mark.parametrize("op", [tg.tanh, tg.softmax, tg.matmul], ids=lambda op: op.name)
+def test_an_op_is_copied_and_pickled_by_name_as_functions_are(op):
+    assert copy.copy(op) is op
+    assert copy.deepcopy([op])[0] is op
+    assert pickle.loads(pickle.dumps(op)) is op

@@ -143,7 +143,7 @@ def test_an_mlp_takes_a_function_and_no_bias():
         (nn.LogSoftmax(), tg.log_softmax),
         (nn.LogSoftmax(axis=0), lambda x: tg.log_softmax(x, axis=0)),
     ],
-    ids=repr,
+    ids=lambda x: x.title() if isinstance(x, nn.Module) else "",
 )
 def test_functions_as_modules(module, function):
     x = tg.Value([[0.5, -1.0, 2.0], [0.0, 3.0, -0.5]])
@@ -449,3 +449,11 @@ def test_wrong_use_ends_in_a_sentence(build, error, message):
     with pytest.raises(error, match=re.escape(message)) as caught:
         build()
     assert str(caught.value).count("\n") == 0
+
+
+def test_ints_become_floats_of_the_kind_of_the_weights():
+    layer = Linear(2, 2).to(np)
+    for p in layer.parameters():
+        p.data = p.data.astype(np.float32)
+    for x in ([[1, 2]], np.array([[1, 2]]), np.array([[1, 2]], dtype=np.uint8)):
+        assert layer(x).dtype == np.float32

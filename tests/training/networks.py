@@ -1,6 +1,7 @@
 """Small networks and data, and the loop that `fit` is held against."""
 
 import random
+from functools import cache
 
 import numpy as np
 import pytest
@@ -46,3 +47,17 @@ def by_hand(model, X, y, *, optimizer, loss=tg.cross_entropy, epochs=1, batch_si
             optimizer.step()
             losses.append(value.item())
     return losses
+
+
+X, Y = points(11)
+
+
+def quiet(model, X=X, y=Y, **settings):
+    """`fit` for an epoch without a word."""
+    return tg.fit(model, X, y, **{"progress": False, "epochs": 1} | settings)
+
+
+@cache
+def usual(xp=nd, batch_size=4):
+    """The run that others are held against."""
+    return quiet(network(xp=xp), batch_size=batch_size)

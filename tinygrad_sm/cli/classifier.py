@@ -62,13 +62,16 @@ class Classifier:
                 )
         return rows
 
-    def probabilities(self, rows: list[list[float]]) -> list[list[float]]:
-        """The probability of each class for each of some standardised rows. Raises a ClassifierError where these overflow."""
+    def guesses(self, rows: list[list[float]]) -> list[tuple[int, float]]:
+        """The number of the most likely class, and its probability, for each of some standardised rows.
+
+        Raises a FloatingPointError where the weights are so large that there is none.
+        """
         found = tg.softmax(tg.predict(self.network, rows, outputs=True)).tolist()
-        lost = next((i for i, row in enumerate(found, 1) if not all(map(isfinite, row))), None)
-        if lost:
-            raise ClassifierError(f"the weights of the network are so large that it has no probabilities for row {lost}")
-        return found
+        for i, row in enumerate(found, 1):
+            if not all(map(isfinite, row)):
+                raise FloatingPointError(f"the weights of the network are so large that row {i} has no probabilities")
+        return [(row.index(max(row)), max(row)) for row in found]
 
     # --- on disk
 

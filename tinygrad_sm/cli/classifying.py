@@ -35,9 +35,8 @@ def classify(
         raise ValueError(f"{load.name} has learnt the column {trained.target!r}, not {target!r}; leave --target out")
     table, note = table_for(trained, data, header)
     targets = _targets(trained, table)
-    probabilities = trained.probabilities(trained.standardised(table))
-    predictions = [row.index(max(row)) for row in probabilities]
-    guesses = [(trained.classes[k], row[k]) for k, row in zip(predictions, probabilities, strict=True)]
+    found = trained.guesses(trained.standardised(table))
+    guesses = [(trained.classes[k], probability) for k, probability in found]
 
     if not quiet:
         rows = f"{len(guesses):,} row{'s' * (len(guesses) != 1)}"
@@ -50,6 +49,7 @@ def classify(
     else:
         _show(console, table, guesses)
     if targets is not None:
+        predictions = [k for k, _ in found]
         if not quiet:
             console.print(shared.confusion(targets, predictions, trained.classes, console.width))
         console.print(f"accuracy: {100 * tg.accuracy(predictions, targets):.1f} %", style="bold")

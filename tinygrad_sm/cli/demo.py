@@ -23,7 +23,8 @@ def demo(
 ) -> None:
     """Train a softmax classifier of handwritten digits, check its gradients, and draw a graph."""
     with shared.sentences():
-        console = Console(highlight=False)
+        console = Console(highlight=False, markup=False, emoji=False)
+        out.mkdir(parents=True, exist_ok=True)  # before anything takes long
         xp = shared.library(array)
         digits = tg.datasets.load_digits()
         X_train, X_test, y_train, y_test = tg.datasets.train_test_split(
@@ -32,7 +33,7 @@ def demo(
         tg.manual_seed(seed)
         model = tg.nn.MLP([64, 32, 10], activation="relu").to(xp)
 
-        console.print(f"[bold]Handwritten digits[/] and a softmax classifier, on {shared.named(xp)}", end="\n\n")
+        console.print(f"Handwritten digits and a softmax classifier, on {shared.named(xp)}", style="bold", end="\n\n")
         console.print(f"{len(digits.y):,} images of 8x8 pixels (UCI): {len(y_train):,} to learn from, {len(y_test)} held out")
         console.print(f"to be tested on (a stratified split by seed {seed}).", end="\n\n")
         console.print(model, end="\n\n")
@@ -62,7 +63,7 @@ def _show_test(console: Console, model: Any, X: Any, y: Any) -> None:
     if wrong:
         worst = max(wrong, key=lambda i: probabilities[i][predictions[i]])
         _show_mistake(console, X[worst].tolist(), probabilities[worst], targets[worst])
-    console.print(f"[bold]test accuracy: {100 * tg.accuracy(predictions, y):.1f} %[/]", end="\n\n")
+    console.print(f"test accuracy: {100 * tg.accuracy(predictions, y):.1f} %", style="bold", end="\n\n")
 
 
 def _show_mistake(console: Console, pixels: list[float], probabilities: list[float], target: int) -> None:
@@ -100,7 +101,6 @@ def _show_graph(console: Console, folder: Path) -> None:
     loss = tg.cross_entropy(model(tg.Value([0.5, -1.0], name="x", requires_grad=False)), 2)
     loss.backward()
     drawing = tg.draw(loss, names={**dict(model.named_parameters()), "loss": loss})
-    folder.mkdir(parents=True, exist_ok=True)
     written, problem = [drawing.save(folder / "softmax_network.dot")], ""
     try:
         written.append(drawing.save(folder / "softmax_network.svg"))

@@ -50,9 +50,13 @@ def sentences() -> Iterator[None]:
     """Inside, an error that tells a person what is wrong ends the command with its sentence and exit code 1."""
     try:
         yield
-    except (ValueError, OSError, FloatingPointError) as error:
-        Console(stderr=True).print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from None
+        return
+    except OSError as error:
+        said = f"{error.filename}: {error.strerror}" if error.filename else str(error)  # without [Errno 17]
+    except (ValueError, FloatingPointError) as error:
+        said = str(error)
+    Console(stderr=True, emoji=False).print(f"[bold red]Error:[/] {escape(said)}", highlight=False, soft_wrap=True)
+    raise typer.Exit(1)
 
 
 def confusion(targets: Sequence[int], predictions: Sequence[int], names: Sequence[str], width: int = 80) -> Table:

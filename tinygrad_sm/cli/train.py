@@ -138,11 +138,16 @@ def _learn_and_save(console: Console, table: Table, plan: Plan, save: Path) -> N
         _tell(console, table, classes, labels, learn, test, plan)
         console.print(network, end="\n\n")
 
-    history = _fit(console, network, [rows[i] for i in learn], [labels[i] for i in learn], plan)
+    try:
+        history = _fit(console, network, [rows[i] for i in learn], [labels[i] for i in learn], plan)
+        predictions = [k for k, _ in trained.guesses([rows[i] for i in test])]
+    except FloatingPointError as error:
+        reason = str(error).removeprefix("fit: ").partition("; ")[0]
+        hint = f"try a smaller --learning-rate than {plan.learning_rate:g}"
+        raise FloatingPointError(f"{reason}, so nothing was saved; {hint}") from None
     trained.save(save)
 
     targets = [labels[i] for i in test]
-    predictions = tg.predict(network, [rows[i] for i in test]).tolist()
     commonest = max(range(len(classes)), key=Counter(labels[i] for i in learn).__getitem__)
     if not plan.quiet:
         console.print()
@@ -208,24 +213,18 @@ def _fit(console: Console, network: Any, rows: list[list[float]], labels: list[i
     optimizer = tg.optim.Adam(network.parameters(), lr=plan.learning_rate)
     scheduler = tg.optim.CosineAnnealingLR(optimizer, epochs)
     start = perf_counter()
-    try:
-        history = tg.fit(
-            network,
-            rows,
-            labels,
-            optimizer=optimizer,
-            scheduler=scheduler,
-            epochs=epochs,
-            batch_size=plan.batch_size,
-            validation=0.1 if len(rows) >= WATCHED else None,
-            seed=plan.seed,
-            progress=not plan.quiet,
-        )
-    except FloatingPointError as error:
-        reason = str(error).removeprefix("fit: ").partition("; ")[0]
-        raise FloatingPointError(
-            f"{reason}, so nothing was saved; try a smaller --learning-rate than {plan.learning_rate:g}"
-        ) from None
+    history = tg.fit(
+        network,
+        rows,
+        labels,
+        optimizer=optimizer,
+        scheduler=scheduler,
+        epochs=epochs,
+        batch_size=plan.batch_size,
+        validation=0.1 if len(rows) >= WATCHED else None,
+        seed=plan.seed,
+        progress=not plan.quiet,
+    )
     if not plan.quiet:
         console.print(f"trained in {perf_counter() - start:.1f} s on {shared.named(plan.xp)}")
     return history

@@ -37,8 +37,11 @@ def namespace_of(operands: Iterable[Any], name: str = "this op") -> Any:
 def _discover(x: Any, name: str) -> Any:
     kind = type(x)
     if kind.__module__.partition(".")[0] == "torch":  # its own namespace is not the standard's
-        import array_api_compat
-
+        try:
+            import array_api_compat
+        except ImportError:
+            message = f"{name}: torch arrays need the package array-api-compat: pip install 'tinygrad_sm[torch]'"
+            raise ModuleNotFoundError(message) from None
         xp = array_api_compat.array_namespace(x)
     elif hasattr(kind, "__array_namespace__"):
         xp = x.__array_namespace__()

@@ -54,6 +54,9 @@ class Op:
     def __repr__(self) -> str:
         return f"<{type(self).__name__.lower()} op {self.name}>"
 
+    def __reduce__(self) -> str:
+        return self.__name__  # copied and pickled by name, as functions are
+
     @property
     def __signature__(self) -> Any:
         import inspect  # only help() asks; inspect takes long to import

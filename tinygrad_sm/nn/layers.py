@@ -10,7 +10,7 @@ from typing import Any
 
 from tinygrad_sm.family import cross_entropy, log_softmax, sigmoid, silu, softmax, softplus
 from tinygrad_sm.graph import Value
-from tinygrad_sm.graph.namespaces import as_data, namespace_of, shape
+from tinygrad_sm.graph.namespaces import as_data, is_array, namespace_of, shape
 from tinygrad_sm.graph.value import plain
 from tinygrad_sm.nd.shapes import flatten
 from tinygrad_sm.nn.module import LayerError, Module
@@ -362,11 +362,14 @@ def _as_sizes(sizes: int | Sequence[int], layer: str) -> tuple[int, ...]:
 
 
 def inputs_like(parameter: Value, x: Any, name: str) -> Any:
-    """Inputs as floats; lists become arrays of the library and element type of the parameter."""
+    """Inputs as floats; lists and ints become arrays of the library and element type of the parameter."""
     if isinstance(x, Value):
         return x
     data = as_data(x, name)
-    return moved_like(data, parameter.data) if isinstance(x, (list, tuple)) else data
+    given = isinstance(x, (list, tuple)) or (
+        is_array(x) and data is not x and namespace_of([x]) is namespace_of([parameter.data])
+    )
+    return moved_like(data, parameter.data) if given else data
 
 
 def must_end_in(layer: Module, x: Any, sizes: tuple[int, ...]) -> tuple[int, ...]:

@@ -118,7 +118,7 @@ def moved(x: Any, xp: Any) -> Any:
         return x
     flat, sizes = flatten(x)
     name = str(x.dtype).rpartition(".")[2]  # torch writes torch.float64
-    kind = getattr(xp, name, None) or xp.float64
+    kind = getattr(xp, name, None) or (xp.int64 if kind_of(x) == "integral" else xp.float64)
     return xp.reshape(xp.asarray([*map(float, flat)] if isinstance(x, nd.Decimals) else flat, dtype=kind), sizes)
 
 

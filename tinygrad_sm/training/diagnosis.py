@@ -74,7 +74,7 @@ def _is_floats(x: Any) -> bool:
 def _range(x: Any) -> str:
     xp, sizes = namespace_of([x]), shape(x)
     if not sizes:
-        return f"{float(x) + 0.0:.6g}"  # without the sign of a zero
+        return f"{float(x):.6g}"
     if 0 in sizes:
         return "nothing"
     least, most = (f"{float(x) + 0.0:.6g}" for x in (xp.min(x), xp.max(x)))  # without the sign of a zero
