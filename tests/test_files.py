@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tinygrad_sm.files import open_regular, write_whole
+from tinygrad_sm.files import must_be_writable, open_regular, write_whole
 
 
 @pytest.fixture
@@ -146,10 +146,18 @@ def test_a_disk_that_fills_up_half_way(folder):
 )
 def test_a_path_that_cannot_be_written(folder, path, kind, sentence):
     before = contents(folder)
-    with pytest.raises(kind) as caught:
-        write_whole(path, "data")
-    assert str(caught.value) == sentence.format(folder.resolve()) and type(caught.value) is kind
+    for write in (lambda: write_whole(path, "data"), lambda: must_be_writable(path)):
+        with pytest.raises(kind) as caught:
+            write()
+        assert str(caught.value) == sentence.format(folder.resolve()) and type(caught.value) is kind
     assert contents(folder) == before and stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+def test_whether_a_path_can_be_written_is_told_without_a_trace(folder):
+    before = sorted(folder.rglob("*"))
+    for path in ("old", "new", "link", Path("folder/new")):
+        must_be_writable(path)
+    assert sorted(folder.rglob("*")) == before and Path("old").read_text() == "old"
 
 
 def test_a_read_only_file_stays(folder, monkeypatch):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-__all__ = ["open_regular", "path_name", "write_whole"]
+__all__ = ["must_be_writable", "open_regular", "path_name", "write_whole"]
 
 
 def write_whole(path: str | os.PathLike[str], data: bytes | str) -> Path:
@@ -59,6 +59,18 @@ def write_whole(path: str | os.PathLike[str], data: bytes | str) -> Path:
     except OSError as error:
         raise _in_a_sentence("write", name, error) from None
     return Path(name)
+
+
+def must_be_writable(path: str | os.PathLike[str]) -> None:
+    """Raises what `write_whole` would, before the work whose result is to be written. Nothing is left behind."""
+    from tempfile import TemporaryFile
+
+    name = path_name(path, "write")
+    try:
+        target, _ = _target(name)
+        TemporaryFile(dir=os.path.dirname(target)).close()
+    except OSError as error:
+        raise _in_a_sentence("write", name, error) from None
 
 
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:

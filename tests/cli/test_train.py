@@ -9,6 +9,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
@@ -502,8 +503,12 @@ def test_a_folder_that_takes_no_files_is_known_before(here, monkeypatch):
     def refuse(**_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(shared, "TemporaryFile", refuse)
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     assert wrong(*LEARN.split()) == "cannot write 'flowers.safetensors': permission denied"
+
+
+def test_the_name_of_a_file_commands_no_terminal(here):
+    assert wrong("--data", "\x1b[31mno.csv", "--target", "kind") == r"\x1b[31mno.csv: there is no such file"
 
 
 # --- the file of a network

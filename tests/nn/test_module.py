@@ -139,6 +139,13 @@ def test_a_module_with_many_ways_through_it_is_walked_once():
     assert len([*parts[0].named_parameters()]) == 30  # 30! ways
 
 
+def test_keys_that_read_alike_lose_no_parameter():
+    module = Net(a={1: v(), "1": v()})
+    assert len([*module.parameters()]) == 2
+    with pytest.raises(ValueError, match=r"two parameters are named 'a\.1'"):
+        module.state_dict()
+
+
 def test_two_parameters_cannot_be_saved_under_one_name():
     module = Net(a={"b.c": v(), "b": {"c": v()}})
     for save in (module.state_dict, lambda: module.load_state_dict({})):
@@ -551,6 +558,18 @@ def test_a_copy_has_weights_of_its_own(duplicate, xp):
         assert p.has_grad is q.has_grad and tg.Value(p.grad).tolist() == tg.Value(q.grad).tolist()
         q.data = q.data + 1.0
     assert all(p.tolist() != q.tolist() for p, q in zip(model.parameters(), twin.parameters(), strict=True))
+
+
+def test_the_error_of_a_layer_can_be_pickled():
+    with pytest.raises(LayerError) as caught:
+        MLP([2, 3])([[1.0, 2.0, 3.0]])
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+    assert str(caught.value).startswith("layers.0, Linear(2, 3): ")
+
+
+def test_an_activation_with_parts_stands_in_the_repr_by_its_title():
+    model = MLP([2, 3, 2], activation=Sequential(Linear(3, 3), Tanh()))
+    assert repr(model).splitlines()[0] == "MLP([2, 3, 2], activation=Sequential()) with 29 parameters"
 
 
 # --- seeds

@@ -417,6 +417,10 @@ def one_step_less(saved):
 WRONG_STATES = """
 3 | TypeError | Adam.load_state_dict: needs the dict with "state" and "param_groups"
 {"state": {}} | TypeError | Adam.load_state_dict: needs the dict
+{"state": {}, "param_groups": 3} | TypeError | Adam.load_state_dict: needs the dict
+{"state": {}, "param_groups": [{}]} | TypeError | Adam.load_state_dict: needs the dict
+{**saved_with(), "state": [1]} | TypeError | Adam.load_state_dict: needs the dict
+{**saved_with(), "state": {0: 1}} | TypeError | Adam.load_state_dict: needs the dict
 saved_with(optim.SGD) | ValueError | ['amsgrad', 'betas', 'eps'] are missing, so these are the settings of another optimizer
 saved_with(shape=(3,)) | ValueError | exp_avg of parameter 0 has shape (3,), and the parameter has shape (2,)
 saved_with(exp_avg="a") | TypeError | exp_avg of parameter 0: needs a number, a list or an array
@@ -449,10 +453,10 @@ WRONG = """
 optim.SGD([], 0.1) | ValueError | SGD: no parameters; has the generator been used up
 optim.SGD(iter(()), 0.1) | ValueError | SGD: no parameters
 optim.SGD([{"params": []}], 0.1) | ValueError | SGD: no parameters
-optim.SGD(V, 0.1) | TypeError | SGD: params is a list or generator of Values, such as [v], not of type Value
+optim.SGD(V, 0.1) | TypeError | SGD: params is a list or generator of Values, such as [v] or model.parameters(), not of type V
 optim.Adam(tg.Value([1.0, 2.0])) | TypeError | Adam: params is a list or generator of Values
 optim.SGD({V}, 0.1) | TypeError | not of type set
-optim.SGD(3, 0.1) | TypeError | SGD: params is a list or generator of Values, such as [v], not of type int
+optim.SGD(3, 0.1) | TypeError | SGD: params is a list or generator of Values, such as [v] or model.parameters(), not of type int
 optim.SGD([{"params": V}], 0.1) | TypeError | SGD: params is a list or generator of Values
 optim.SGD([V, 2.0], 0.1) | TypeError | SGD: parameter 1 is no Value but of type float
 optim.SGD({"w": V}, 0.1) | TypeError | SGD: parameter 0 is no Value but of type str

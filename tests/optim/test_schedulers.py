@@ -252,16 +252,16 @@ def test_repr(scheduler, text):
 
 WRONG = """
 optim.StepLR(tg.Value(1.0), 2) | TypeError | StepLR: needs an optimizer, not Value
-optim.StepLR(O, 0) | ValueError | StepLR: step_size is a whole number from 1, not 0
-optim.StepLR(O, 1.5) | ValueError | StepLR: step_size is a whole number from 1, not 1.5
+optim.StepLR(O, 0) | ValueError | StepLR: step_size is a whole number of at least 1, not 0
+optim.StepLR(O, 1.5) | ValueError | StepLR: step_size is a whole number of at least 1, not 1.5
 optim.StepLR(O, 2, -1) | ValueError | StepLR: gamma is -1
 optim.ExponentialLR(O, "a") | TypeError | ExponentialLR: gamma is a plain number
 optim.MultiStepLR(O, 30) | TypeError | MultiStepLR: milestones is a list of epochs, not of type int
-optim.MultiStepLR(O, [3, -1]) | ValueError | MultiStepLR: each milestone is a whole number from 0, not -1
+optim.MultiStepLR(O, [3, -1]) | ValueError | MultiStepLR: each milestone is a whole number of at least 0, not -1
 optim.LinearLR(O, -0.5) | ValueError | LinearLR: start_factor is -0.5
 optim.LinearLR(O, 0.5, -1) | ValueError | LinearLR: end_factor is -1
-optim.LinearLR(O, total_iters=0) | ValueError | LinearLR: total_iters is a whole number from 1
-optim.CosineAnnealingLR(O, 0) | ValueError | CosineAnnealingLR: T_max is a whole number from 1
+optim.LinearLR(O, total_iters=0) | ValueError | LinearLR: total_iters is a whole number of at least 1
+optim.CosineAnnealingLR(O, 0) | ValueError | CosineAnnealingLR: T_max is a whole number of at least 1
 optim.CosineAnnealingLR(O, 2, -1) | ValueError | CosineAnnealingLR: eta_min is -1
 optim.LambdaLR(O, 0.5) | TypeError | LambdaLR: lr_lambda is a function of the epoch
 optim.LambdaLR(O, [abs, abs]) | ValueError | LambdaLR: 2 functions for 1 groups
@@ -274,8 +274,8 @@ optim.SequentialLR(optimizer_with(1.0), [optim.StepLR(O, 1)], []) | ValueError |
 optim.ReduceLROnPlateau(O, "least") | ValueError | ReduceLROnPlateau: mode is 'min' or 'max', not 'least'
 optim.ReduceLROnPlateau(O, threshold_mode="x") | ValueError | ReduceLROnPlateau: threshold_mode is 'rel' or 'abs', not 'x'
 optim.ReduceLROnPlateau(O, factor=1.0) | ValueError | ReduceLROnPlateau: factor is 1.0, and should be at least 0 and below 1.0
-optim.ReduceLROnPlateau(O, patience=-1) | ValueError | ReduceLROnPlateau: patience is a whole number from 0
-optim.ReduceLROnPlateau(O, cooldown=-1) | ValueError | ReduceLROnPlateau: cooldown is a whole number from 0
+optim.ReduceLROnPlateau(O, patience=-1) | ValueError | ReduceLROnPlateau: patience is a whole number of at least 0
+optim.ReduceLROnPlateau(O, cooldown=-1) | ValueError | ReduceLROnPlateau: cooldown is a whole number of at least 0
 optim.ReduceLROnPlateau(O, min_lr=[1, 2]) | ValueError | ReduceLROnPlateau: 2 numbers in min_lr for 1 groups
 optim.StepLR(O, 1).load_state_dict({"last_epoch": 3}) | ValueError | StepLR.load_state_dict: needs what state_dict() gave
 optim.StepLR(O, 1).load_state_dict(3) | ValueError | StepLR.load_state_dict: needs what state_dict() gave

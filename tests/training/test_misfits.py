@@ -158,15 +158,17 @@ SETTINGS = {
     "optimizer as a class": ({"optimizer": tg.optim.Adam}, "fit: optimizer is one such as tg.optim.Adam("),
     "another's optimizer": (
         {"optimizer": tg.optim.Adam(network().parameters())},
-        "fit: the loss depends on no parameter of the optimizer; was it made for another network?",
+        "fit: the loss depends on no parameter of the optimizer; was it made for another network,",
     ),
     "scheduler by name": ({"scheduler": "cosine"}, "fit: scheduler is one such as tg.optim.StepLR(optimizer, 10)"),
+    "scheduler as a class": ({"scheduler": tg.optim.StepLR}, "fit: scheduler is the class StepLR itself; write StepLR(...)"),
     "another's scheduler": (
         {"scheduler": scheduler_of(tg.optim.StepLR, step_size=1)["scheduler"]},
         "fit: the scheduler belongs to another optimizer",
     ),
     "plateau upwards": (scheduler_of(tg.optim.ReduceLROnPlateau, mode="max"), "fit: ReduceLROnPlateau is told the loss"),
     "loss by name": ({"loss": "mse"}, "fit: loss is a function of outputs and targets, such as tg.cross_entropy, not 'mse'"),
+    "loss as a class": ({"loss": tg.nn.CrossEntropyLoss}, "fit: loss is the class CrossEntropyLoss itself"),
     "loss a row": (
         {"loss": lambda o, t: tg.cross_entropy(o, t, reduction="none")},
         "fit: the loss is one number, and this one has shape (2,); reduce it",
@@ -202,6 +204,7 @@ MODELS = {
     "a number": (lambda: 3, "fit: needs a network, such as tg.nn.MLP([64, 32, 10]), and got 3"),
     "None": (lambda: None, "fit: needs a network"),
     "without parameters": (tg.nn.ReLU, "fit: the model has no parameters"),
+    "a class": (lambda: tg.nn.Linear, "fit: the network is the class Linear itself; write Linear(...)"),
     "a function": (lambda: lambda x: x, "fit: the model has no parameters", "optimizer=tg.optim.Adam([w, b])"),
     "frozen": (frozen, "fit: the loss depends on no parameter of the optimizer"),
 }

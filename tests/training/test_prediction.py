@@ -114,6 +114,7 @@ MISTAKES = {
     "ragged": (lambda: tg.predict(network(), [[1.0, 2.0], [1.0]]), "predict: X: ragged"),
     "no inputs": (lambda: tg.predict(network(), None), "predict: X: needs rows", "NoneType"),
     "no model": (lambda: tg.predict([1, 2], X), "predict: needs a network"),
+    "in the wrong order": (lambda: tg.predict([[0.0] * 9] * 9, network()), "and got [[0.0, 0.0", "..."),
     "a batch of none": (lambda: tg.predict(network(), X, batch_size=0), "predict: batch_size is a whole number of at least 1"),
     "a sum": (lambda: tg.predict(tg.sum, X), "predict: ", "an entry for each of 7 rows, and gave shape ()"),
     "a row less": (lambda: tg.predict(lambda x: x[1:], X), "predict: ", "an entry for each of 7 rows, and gave shape (6, 2)"),
@@ -127,7 +128,9 @@ MISTAKES = {
     "text as predictions": (lambda: tg.accuracy(["cat"], [0]), "accuracy: ", "not 'cat'"),
     "nothing": (lambda: tg.accuracy([], []), "accuracy: there are no targets"),
     "one column": (lambda: tg.accuracy([[0.5], [0.5]], [0, 1]), "accuracy: predictions of shape (2, 1)"),
-    "floats as classes": (lambda: tg.accuracy([0.0, 1.0], [0, 1]), "accuracy: predictions of shape (2,)"),
+    "floats as classes": (lambda: tg.accuracy([0.0, 1.0], [0, 1]), "predictions of shape (2,)", "should be classes (ints,"),
+    "dates": (lambda: tg.predict(network(), np.array([["2026-01-01"] * 2], "M8[D]")), "predict: X holds dates or times"),
+    "a class": (lambda: tg.predict(tg.nn.MLP, X), "predict: the network is the class MLP itself"),
     "None": (lambda: tg.accuracy(None, [0]), "accuracy: needs", "None"),
 }  # fmt: skip
 

@@ -110,11 +110,6 @@ class Classifier:
 # --- what a file may say about itself
 
 
-def _is_text(x: Any) -> bool:
-    """Whether x is a text that can be printed: JSON may spell out lone surrogates."""
-    return isinstance(x, str) and x.encode(errors="ignore").decode() == x
-
-
 def _is_number(x: Any) -> bool:
     return type(x) is float and isfinite(x)
 
@@ -128,8 +123,8 @@ def _is_size(x: Any) -> bool:
 
 
 _LISTS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "columns": (_is_text, "the names of the columns"),
-    "classes": (_is_text, "the names of the classes"),
+    "columns": (safetensors.is_text, "the names of the columns"),
+    "classes": (safetensors.is_text, "the names of the classes"),
     "means": (_is_number, "numbers"),
     "scales": (_is_scale, "numbers above 0"),
     "sizes": (_is_size, "the widths of a network"),

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import enum
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 import typer
 from rich import box
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from tinygrad_sm import nd
+from tinygrad_sm import files, nd
+from tinygrad_sm.viz.labels import printable
 
 
 class Library(enum.StrEnum):
@@ -55,7 +53,8 @@ def sentences() -> Iterator[None]:
         said = f"{error.filename}: {error.strerror}" if error.filename else str(error)  # without [Errno 17]
     except (ValueError, FloatingPointError) as error:
         said = str(error)
-    Console(stderr=True, emoji=False).print(f"[bold red]Error:[/] {escape(said)}", highlight=False, soft_wrap=True)
+    text = "\n".join(map(printable, said.split("\n")))  # the name of a file may hold codes that command a terminal
+    Console(stderr=True).print(Text.assemble(("Error:", "bold red"), " ", text), soft_wrap=True)
     raise typer.Exit(1)
 
 
@@ -110,7 +109,7 @@ def shown(name: str, width: int = 24) -> str:
     >>> shown("a name\\nin two lines"), shown("a name that does not come to an end")
     ('a name\\\\nin two lines', 'a name that …e to an end')
     """
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+    text = printable(name)
     if cell_len(text) <= width:
         return text
     half = (width - 1) // 2  # names that begin alike often end differently
@@ -133,21 +132,6 @@ def must_be_writable(path: Path, other_than: Iterable[Path] = ()) -> None:
 
     Before the work, since afterwards it would be in vain. Nothing is left behind.
     """
-    target, reason = Path(os.path.realpath(path)), ""
-    try:
-        if any(target.exists() and other.exists() and target.samefile(other) for other in other_than):
-            raise ValueError(f"{path} would be replaced by what comes out; give another name")
-        if target.is_dir():
-            reason = "it is a folder"
-        elif target.exists() and not target.is_file():
-            reason = "it is not a regular file"
-        elif target.exists() and not os.access(target, os.W_OK):
-            reason = "the file is read-only"
-        elif not target.parent.is_dir():
-            reason = f"there is no folder {str(target.parent)!r}"
-        else:
-            TemporaryFile(dir=target.parent).close()
-    except OSError as error:
-        reason = error.strerror or str(error)
-    if reason:
-        raise OSError(f"cannot write {str(path)!r}: {reason[:1].lower()}{reason[1:]}")
+    files.must_be_writable(path)
+    if path.exists() and any(other.exists() and path.samefile(other) for other in other_than):
+        raise ValueError(f"{path} would be replaced by what comes out; give another name")

@@ -63,11 +63,11 @@ def make_moons(n_samples: int = 100, *, noise: float = 0.1, seed: int | None = 0
     ((100, 2), 50)
     """
     name, draw = "make_moons", generator("make_moons", seed)
-    deviation(name, "noise", noise)
+    spread = deviation(name, "noise", noise)
     upper, lower = sizes(name, n_samples, 2)
     points: Points = [((cos(t), sin(t)), 0) for t in half_turn(upper)]
     points += [((1.0 - cos(t), 0.5 - sin(t)), 1) for t in half_turn(lower)]
-    points = [([draw.gauss(v, noise) for v in point], k) for point, k in points]
+    points = [([draw.gauss(v, spread) for v in point], k) for point, k in points]
     return shuffled(points, 2, draw, f"{name}(n_samples={n_samples}, noise={noise}, seed={seed})")
 
 
@@ -84,16 +84,14 @@ def make_spirals(
     Dataset(X of shape (300, 2), y of shape (300,), 3 classes: 0, 1, 2)
     """
     name, draw = "make_spirals", generator("make_spirals", seed)
-    count(name, "classes", classes)
-    deviation(name, "noise", noise)
-    finite(name, "turns", turns)
+    arms, spread, winding = count(name, "classes", classes), deviation(name, "noise", noise), finite(name, "turns", turns)
     points: Points = []
-    for k, size in enumerate(sizes(name, n_samples, classes)):
+    for k, size in enumerate(sizes(name, n_samples, arms)):
         for i in range(1, size + 1):
             radius = i / size
-            angle = draw.gauss(2 * pi * (k / classes + turns * radius), noise)
+            angle = draw.gauss(2 * pi * (k / arms + winding * radius), spread)
             points.append(((radius * cos(angle), radius * sin(angle)), k))
-    return shuffled(points, classes, draw, f"{name}(n_samples={n_samples}, classes={classes}, noise={noise}, seed={seed})")
+    return shuffled(points, arms, draw, f"{name}(n_samples={n_samples}, classes={classes}, noise={noise}, seed={seed})")
 
 
 # --- what they share

@@ -6,7 +6,7 @@ from typing import Any
 
 from tinygrad_sm import nd
 from tinygrad_sm.family import checks, core
-from tinygrad_sm.family.labels import is_class, of_class
+from tinygrad_sm.family.labels import is_class, less_one_hot, of_class
 from tinygrad_sm.family.logistic import sigmoid, softplus
 from tinygrad_sm.family.probabilities import log_softmax, softmax
 from tinygrad_sm.family.reduction import reduced, share, share_of_rows
@@ -72,9 +72,7 @@ def _(xp, g, out, logits, targets, *, axis, reduction, from_logits):
         return _by_probabilities(xp, g, logits, targets, axis)
     p = softmax(logits, axis=axis)
     if is_integer(targets):
-        hot = is_class(xp, targets, logits, axis)
-        others = xp.where(hot, 0.0, p)
-        return xp.where(hot, -xp.sum(others, axis=axis, keepdims=True), others) * g, None
+        return less_one_hot(xp, p, targets, axis) * g, None
     likeliest = is_class(xp, xp.argmax(targets, axis=axis), logits, axis)
     rest_of_p, rest_of_t = (_others(xp, x, likeliest, axis) for x in (p, targets))
     return (p * rest_of_t - targets * rest_of_p) * g, lambda: -log_softmax(logits, axis=axis) * g

@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Any
 
 from tinygrad_sm import nd
+from tinygrad_sm.nd.shapes import brief
 
 SCALARS = frozenset({float, int, bool})
 
@@ -131,9 +132,7 @@ def _refuse_oddities(x: Any, name: str) -> None:
         return
     if isinstance(x, complex):
         raise TypeError(f"{name}: complex numbers are not supported, and got {x}")
-    text = repr(x)
-    shown = text if len(text) <= 60 else text[:57] + "..."
-    raise TypeError(f"{name}: needs a number, a list or an array of numbers, not {shown} (of type {type(x).__name__})")
+    raise TypeError(f"{name}: needs a number, a list or an array of numbers, not {brief(x)} (of type {type(x).__name__})")
 
 
 def kind_of(x: Any, xp: Any = None) -> str:

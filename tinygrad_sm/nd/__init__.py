@@ -10,7 +10,7 @@ Floats are IEEE doubles; `nd.exact` makes arrays of decimals of any precision, o
 
 from math import e, inf, nan, pi
 
-from tinygrad_sm.nd.array import Array, Decimals, asarray, exact, matmul
+from tinygrad_sm.nd.array import Array, Decimals, asarray, exact, inner, matmul
 from tinygrad_sm.nd.dtypes import DType, decimal, float64, int64
 from tinygrad_sm.nd.dtypes import bool_ as bool
 from tinygrad_sm.nd.elementwise import (

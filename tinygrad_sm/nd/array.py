@@ -484,12 +484,35 @@ def matmul(x: Any, y: Any, /) -> Array:
     a = stretch(_as(x, dtype), left, (*batch, m, k))
     b = stretch(_as(y, dtype), right, (*batch, k, n))
     flat: list = []
-    dot = dtype.dot
     for i in range(prod(batch)):
         rows = [a[s : s + k] for s in range(i * m * k, (i + 1) * m * k, k)] if k else [[]] * m
         block = b[i * k * n : (i + 1) * k * n]
         columns = [block[j::n] for j in range(n)]
-        flat += [dot(row, column) for row in rows for column in columns]
+        flat += dtype.dots(rows, columns)
     if k == 0:  # empty sums come out as the int 0
         flat = [*map(dtype.lift, flat)]
     return make(flat, batch + x.shape[-2:-1] * (len(x.shape) > 1) + y.shape[-1:] * (len(y.shape) > 1), dtype)
+
+
+def inner(x: Any, y: Any, /) -> Array:
+    """The sums of products of each row of x with each row of y, along the last axis of both: x y^T for matrices.
+
+    numpy has it under this name; the Array API does not. Raises a ValueError with both shapes when the rows differ in length.
+
+    >>> from tinygrad_sm import nd
+    >>> nd.inner(nd.asarray([[1.0, 2.0], [3.0, 4.0]]), nd.asarray([[1.0, 1.0], [0.0, 2.0], [1.0, 0.0]]))
+    array([[3.0, 4.0, 1.0],
+           [7.0, 8.0, 3.0]])
+    """
+    x, y = operand("inner", x), operand("inner", y)
+    if not x.shape or not y.shape or x.shape[-1] != y.shape[-1]:
+        raise ValueError(f"inner: shapes {x.shape} and {y.shape}; their last axes should be equal")
+    dtype, k = promote(x.dtype, y.dtype, "inner"), x.shape[-1]
+    dtype = int64 if dtype is bool_ else dtype
+    left, right = (
+        [flat[s : s + k] for s in range(0, len(flat), k)] if k else [[]] * prod(v.shape[:-1])
+        for v in (x, y)
+        for flat in (_as(v, dtype),)
+    )
+    flat = dtype.dots(left, right)
+    return make(flat if k else [*map(dtype.lift, flat)], x.shape[:-1] + y.shape[:-1], dtype)

@@ -102,7 +102,7 @@ class DType:
         """The sum of a row."""
         return sum(row)
 
-    dot = staticmethod(floats.dot)  # the sum of the products of two rows
+    dots = staticmethod(floats.dots)  # the sums of the products of each of some rows with each of some columns
 
     def product(self, row: Sequence) -> Any:
         """The product of a row."""
@@ -207,7 +207,8 @@ class _Decimal(DType):
         number = self.number = exact(digits)
         self.digits, self.name = digits, f"decimal({digits})"
         self.lift = number.lift  # type: ignore[method-assign,assignment]
-        self.total, self.dot = number.sum, number.dot  # type: ignore[method-assign,assignment]
+        self.total = number.sum  # type: ignore[method-assign,assignment]
+        self.dots = lambda rows, columns: [number.dot(a, b) for a in rows for b in columns]  # type: ignore[method-assign]
         compare, minus_one, zero, one = number.context.compare, Decimal(-1), Decimal(0), Decimal(1)
 
         def less(a: Decimal, b: Decimal) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from math import copysign, fsum, inf, isfinite, isnan, nan
 
 Unary = Callable[[float], float]
@@ -160,12 +161,19 @@ def running_totals(row: Sequence[float]) -> list[float]:
 
 
 if hasattr(math, "sumprod"):  # CPython 3.12 and newer: one C call, with the precision of twice a float
-    dot = math.sumprod
+
+    def dots(rows: Sequence[Sequence[float]], columns: Sequence[Sequence[float]]) -> list[float]:
+        """The sums of the products of each row with each column."""
+        flat: list[float] = []
+        for row in rows:
+            flat += map(math.sumprod, repeat(row), columns)
+        return flat
 else:
 
-    def dot(a: Sequence[float], b: Sequence[float]) -> float:
-        """The sum of the products."""
-        return sum(map(operator.mul, a, b))
+    def dots(rows: Sequence[Sequence[float]], columns: Sequence[Sequence[float]]) -> list[float]:
+        """The sums of the products of each row with each column."""
+        multiply = operator.mul
+        return [sum(map(multiply, row, column)) for row in rows for column in columns]
 
 
 def has_nan(row: Sequence[float]) -> bool:

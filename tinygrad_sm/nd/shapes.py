@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain, product, zip_longest
 from operator import index
@@ -17,12 +18,26 @@ class AxisError(ValueError, IndexError):
     """An axis that the array does not have."""
 
 
+def brief(x: Any) -> str:
+    """The repr of what came, as a sentence about it can bear: whole data sets come, too."""
+    text = repr(x)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
 def whole(x: int, name: str, what: str) -> int:
     """An int, also one in a 0-d array; the error says what of which function it should have been."""
     try:
         return index(x)
     except TypeError:
         raise TypeError(f"{name}: {what} is an int, not {x!r}") from None
+
+
+def whole_number(x: Any, what: str, least: int = 1) -> int:
+    """A whole number that is not below `least`, as Python's int: of any library, but no bool and no float."""
+    with suppress(TypeError):
+        if not isinstance(x, bool) and (n := index(x)) >= least:
+            return n
+    raise ValueError(f"{what} is a whole number of at least {least}, not {brief(x)}")
 
 
 def as_shape(shape: int | Iterable[int], name: str = "shape") -> Shape:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
-from math import sqrt
-from operator import index
+from math import inf, sqrt
 from typing import Any
 
 from tinygrad_sm.family import cross_entropy, log_softmax, sigmoid, silu, softmax, softplus
 from tinygrad_sm.graph import Value
 from tinygrad_sm.graph.namespaces import as_data, is_array, namespace_of, shape
 from tinygrad_sm.graph.value import plain
-from tinygrad_sm.nd.shapes import flatten
+from tinygrad_sm.nd.shapes import brief, flatten, whole_number
 from tinygrad_sm.nn.module import LayerError, Module
+from tinygrad_sm.nn.weighted_sums import linear
 from tinygrad_sm.ops.creation import ones, rand, zeros
 from tinygrad_sm.ops.elementwise import elu, gelu, leaky_relu, relu, tanh, where
 from tinygrad_sm.ops.elementwise import sqrt as root
 from tinygrad_sm.ops.gathering import take
 from tinygrad_sm.ops.helpers import moved, moved_like
-from tinygrad_sm.ops.linalg import matmul
 from tinygrad_sm.ops.reductions import mean
 
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
@@ -61,8 +60,7 @@ class Linear(Module):
         """The weighted sums."""
         x = inputs_like(self.weight, x, "Linear")
         must_end_in(self, x, (self.in_features,))
-        y = matmul(x, self.weight.mT)  # not x @ w: an array of another library may not know what to do with a Value
-        return y if self.bias is None else y + self.bias
+        return linear(x, self.weight) if self.bias is None else linear(x, self.weight, bias=self.bias)
 
     def extra_repr(self) -> str:
         """The widths."""
@@ -147,8 +145,9 @@ class MLP(Module):
 
     def extra_repr(self) -> str:
         """The widths and the activation."""
-        name = getattr(self.activation, "__name__", self.activation)
-        return f"{self.sizes}, activation={name!r}"
+        activation = self.activation
+        name = activation.title() if isinstance(activation, Module) else repr(getattr(activation, "__name__", activation))
+        return f"{self.sizes}, activation={name}"
 
 
 class Embedding(Module):
@@ -196,7 +195,7 @@ class LayerNorm(Module):
     """
 
     def __init__(self, normalized_shape: int | Sequence[int], eps: float = 1e-5, bias: bool = True) -> None:
-        self.normalized_shape, self.eps = _as_sizes(normalized_shape, type(self).__name__), eps
+        self.normalized_shape, self.eps = _as_sizes(normalized_shape, "LayerNorm"), _as_eps(eps, "LayerNorm")
         self.weight = Value(ones(self.normalized_shape), name="weight")
         self.bias = Value(zeros(self.normalized_shape), name="bias") if bias else None
 
@@ -224,7 +223,7 @@ class RMSNorm(Module):
     """
 
     def __init__(self, normalized_shape: int | Sequence[int], eps: float = 2.0**-52) -> None:
-        self.normalized_shape, self.eps = _as_sizes(normalized_shape, type(self).__name__), eps
+        self.normalized_shape, self.eps = _as_sizes(normalized_shape, "RMSNorm"), _as_eps(eps, "RMSNorm")
         self.weight = Value(ones(self.normalized_shape), name="weight")
 
     def forward(self, x: Any) -> Any:
@@ -350,15 +349,18 @@ class CrossEntropyLoss(Module):
 
 def whole(layer: str, **sizes: Any) -> tuple[int, ...]:
     """Sizes that are ints of at least 1, as Python's ints."""
-    for name, n in sizes.items():
-        if isinstance(n, bool) or not hasattr(n, "__index__") or n < 1:
-            raise ValueError(f"{layer}: {name} is a whole number of at least 1, not {n!r}")
-    return tuple(map(index, sizes.values()))
+    return tuple(whole_number(n, f"{layer}: {name}") for name, n in sizes.items())
 
 
 def _as_sizes(sizes: int | Sequence[int], layer: str) -> tuple[int, ...]:
     given = tuple(sizes) if isinstance(sizes, (list, tuple)) and sizes else (sizes,)
     return tuple(whole(layer, normalized_shape=n)[0] for n in given)
+
+
+def _as_eps(eps: float, layer: str) -> float:
+    if not (isinstance(eps, (int, float)) and 0.0 <= eps < inf):
+        raise ValueError(f"{layer}: eps is a small number from 0, such as 1e-5, not {brief(eps)}")
+    return eps
 
 
 def inputs_like(parameter: Value, x: Any, name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from tinygrad_sm.graph import Value
@@ -20,6 +20,9 @@ class LayerError(ValueError):
 
     def __str__(self) -> str:
         return f"{self.path + ', ' if self.path else ''}{self.layer.title()}: {self.problem}"
+
+    def __reduce__(self) -> Any:
+        return LayerError, (self.layer, self.problem), {"path": self.path}
 
     def found_in(self, network: Module) -> None:
         """Notes under which name `network` has the layer."""
@@ -92,7 +95,7 @@ class Module:
         """This module and those in it, with paths; with `again`, what is shared comes under each of its names."""
         entered.add(id(self))
         yield path, self
-        for name, x in _parts(vars(self)):
+        for name, x in _parts(self):
             if isinstance(x, Module) and id(x) not in entered:
                 yield from x._walk(_joined(path, name), entered, again=again)
         if again:
@@ -100,7 +103,7 @@ class Module:
 
     def _own(self, path: str) -> Iterator[tuple[str, Value]]:
         """The parameters of this module itself, with paths."""
-        for name, x in _parts(vars(self)):
+        for name, x in _parts(self):
             if isinstance(x, Value):
                 if x.op is None:
                     yield _joined(path, name), x
@@ -168,7 +171,8 @@ class Module:
     def to(self, xp: Any) -> Self:
         """Moves all parameters to a library of arrays, such as `numpy` or `tinygrad_sm.nd`, and returns the module.
 
-        Single Python floats stay as they are, and element types too where the library has them. Gradients are forgotten.
+        Single Python floats stay as they are, and element types too where the library has them. What moves forgets its
+        gradient.
         """
         if not hasattr(xp, "asarray"):
             raise TypeError(f"to: needs a library of arrays, such as numpy or tinygrad_sm.nd, not {xp!r}")
@@ -190,7 +194,7 @@ class Module:
         rows = [
             (path, part.title(), _shapes(part), f"{count:,}" if (count := _size(part)) else "")
             for path, part in self.named_modules()
-            if path and (_size(part) or not any(isinstance(x, Module) for _, x in _parts(vars(part))))
+            if path and (_size(part) or not any(isinstance(x, Module) for _, x in _parts(part)))
         ]
         own = _shapes(self)
         total = sum({x: x.size for part in self.modules() for _, x in _leaves(part)}.values())
@@ -206,15 +210,22 @@ class StateError(KeyError, ValueError):
     __str__ = Exception.__str__  # a KeyError would put the sentence in quotes
 
 
-def _parts(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Module | Value]]:
-    """The modules and Values among attributes, and in lists, tuples and dicts of them, with their names."""
-    for name, x in attributes.items():
+def _parts(module: Module) -> Iterator[tuple[str, Module | Value]]:
+    """The modules and Values among the attributes, and in lists, tuples and dicts of them, with their names."""
+    return _within(vars(module).items())
+
+
+def _within(entries: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Module | Value]]:
+    for name, x in entries:
         if isinstance(x, (Module, Value)):
             yield name, x
-        elif isinstance(x, (list, tuple)):
-            yield from _parts({f"{name}.{i}": part for i, part in enumerate(x)})
-        elif isinstance(x, dict):
-            yield from _parts({f"{name}.{key}": part for key, part in x.items()})
+        elif isinstance(x, (list, tuple, dict)):
+            inside = x.items() if isinstance(x, dict) else enumerate(x)
+            # first a look at what it is, since a list may hold a million numbers
+            yield from _within((f"{name}.{key}", part) for key, part in inside if isinstance(part, _HOLDERS))
+
+
+_HOLDERS = (Module, Value, list, tuple, dict)
 
 
 def _joined(path: str, name: str) -> str:
@@ -230,7 +241,7 @@ def _fitting(given: Any, parameter: Value, path: str) -> Any:
 
 
 def _leaves(module: Module) -> list[tuple[str, Value]]:
-    return [(name, x) for name, x in _parts(vars(module)) if isinstance(x, Value) and x.op is None]
+    return [(name, x) for name, x in _parts(module) if isinstance(x, Value) and x.op is None]
 
 
 def _size(module: Module) -> int:

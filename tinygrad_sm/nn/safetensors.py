@@ -118,7 +118,7 @@ def write(path: str | os.PathLike[str], tensors: Mapping[str, Any], metadata: Ma
 
 def _packed(name: str, x: Any) -> tuple[str, Shape, bytes | bytearray]:
     """The dtype in the format, the shape, and the bytes."""
-    if not _is_text(name) or name == "__metadata__":
+    if not is_text(name) or name == "__metadata__":
         raise ValueError(f"a tensor cannot have the name {_short.repr(name)}")
     x = plain(x)
     if getattr(x, "requires_grad", False):  # a parameter of torch
@@ -152,10 +152,10 @@ def _pack(kind: str, flat: list) -> bytes | bytearray:
 
 
 def _are_texts(x: Any) -> bool:
-    return isinstance(x, Mapping) and all(_is_text(part) for pair in x.items() for part in pair)
+    return isinstance(x, Mapping) and all(is_text(part) for pair in x.items() for part in pair)
 
 
-def _is_text(x: Any) -> bool:
+def is_text(x: Any) -> bool:
     """Whether `x` is a str that UTF-8 can write; lone surrogates, which JSON may spell out, it cannot."""
     try:
         return isinstance(x, str) and x.encode() is not None
@@ -213,7 +213,7 @@ def _parse(text: bytes) -> dict[str, Any]:
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         entries = dict(pairs)
-        if len(entries) < len(pairs) or not all(map(_is_text, entries)):
+        if len(entries) < len(pairs) or not all(map(is_text, entries)):
             raise SafetensorsError("its header has a name twice, or one that is no text")
         return entries
 

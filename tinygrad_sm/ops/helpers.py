@@ -123,14 +123,15 @@ def moved(x: Any, xp: Any) -> Any:
 
 
 def moved_like(x: Any, like: Any) -> Any:
-    """A copy of plain data in the library and element type of `like`, data of a Value."""
+    """A copy of plain data in the library, element type and device of `like`, data of a Value."""
     flat, sizes = flatten(x)
     if type(like) is float:
         return float(flat[0])
     xp = namespace_of([like])
     if isinstance(x, nd.Decimals) and not isinstance(like, nd.Decimals):
         flat = [*map(float, flat)]
-    return xp.reshape(xp.asarray(flat, dtype=like.dtype), sizes)
+    device = {"device": like.device} if hasattr(like, "device") else {}
+    return xp.reshape(xp.asarray(flat, dtype=like.dtype, **device), sizes)
 
 
 def count(x: Any, axis: Axis) -> int:

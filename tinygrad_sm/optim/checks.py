@@ -37,7 +37,10 @@ def setting(what: str, key: str, x: Any) -> Any:
 def listed(name: str, params: Any) -> list:
     """The parameters as a list. A set has no order, and iterating over a Value would give pieces of it."""
     if isinstance(params, (Value, set, frozenset)) or not isinstance(params, Iterable):
-        raise TypeError(f"{name}: params is a list or generator of Values, such as [v], not of type {type(params).__name__}")
+        raise TypeError(
+            f"{name}: params is a list or generator of Values, such as [v] or model.parameters(), "
+            f"not of type {type(params).__name__}"
+        )
     return [*params]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from tinygrad_sm import nd
 from tinygrad_sm.graph import Value
 from tinygrad_sm.graph.namespaces import as_data, namespace_of, shape
-from tinygrad_sm.graph.value import nested_lists
+from tinygrad_sm.ops.helpers import moved_like
 from tinygrad_sm.optim.checks import check_leaves, listed, number, setting
 
 State = dict[str, Any]
@@ -58,13 +58,13 @@ class Optimizer:
 
     def step(self) -> None:
         """Moves every parameter that has a gradient and requires one."""
-        moved = []
+        steps = []
         for group in self.param_groups:
             settings = self._settings(group, self.defaults)
             for p in group["params"]:
                 if p.has_grad and p.requires_grad:
-                    moved.append((p, *self._moved(p, settings)))
-        for p, data, state in moved:
+                    steps.append((p, *self._stepped(p, settings)))
+        for p, data, state in steps:
             p.data = data
             if state:
                 self.state[p] = state
@@ -99,7 +99,7 @@ class Optimizer:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continues from such a picture, of any library; a ValueError when it does not fit, and then nothing has changed."""
         what = f"{type(self).__name__}.load_state_dict"
-        if not isinstance(state_dict, dict) or not state_dict.keys() >= {"state", "param_groups"}:
+        if not _is_state(state_dict):
             raise TypeError(f'{what}: needs the dict with "state" and "param_groups" that state_dict() gave')
         saved = state_dict["param_groups"]
         sizes, own = ([len(group["params"]) for group in groups] for groups in (saved, self.param_groups))
@@ -121,7 +121,7 @@ class Optimizer:
             state[p] = {key: _loaded(f"{what}: {key} of parameter {i}", key, x, p.data) for key, x in entry.items()}
         self.param_groups[:], self.state = groups, state
 
-    def _moved(self, p: Value, settings: dict[str, Any]) -> tuple[Any, State]:
+    def _stepped(self, p: Value, settings: dict[str, Any]) -> tuple[Any, State]:
         """The new data and state of one parameter, which nobody has seen yet."""
         data = p.data
         state = {key: _carried(x, data) for key, x in self.state.get(p, self.starts).items()}
@@ -352,6 +352,14 @@ class RMSprop(Optimizer):
         return _descended(data, lr, direction), state
 
 
+def _is_state(x: Any) -> bool:
+    """Whether `x` has the parts of what `state_dict` gives."""
+    if not isinstance(x, dict) or not isinstance(x.get("state"), dict) or not isinstance(x.get("param_groups"), list):
+        return False
+    groups = x["param_groups"]
+    return all(isinstance(part, dict) for part in (*x["state"].values(), *groups)) and all("params" in g for g in groups)
+
+
 # --- from one kind of numbers to another
 
 
@@ -368,12 +376,7 @@ def _kind(x: Any) -> tuple:
 
 def _carried(x: Any, like: Any) -> Any:
     """A part of the state in the library, element type and device of `like`, where the parameter may have moved since."""
-    if type(x) is int or _kind(x) == _kind(like):
-        return x
-    if type(like) is float:
-        return float(x)
-    device = {"device": like.device} if hasattr(like, "device") else {}
-    return namespace_of((like,)).asarray(nested_lists(x), dtype=like.dtype, **device)
+    return x if type(x) is int or _kind(x) == _kind(like) else moved_like(x, like)
 
 
 def _loaded(what: str, key: str, x: Any, like: Any) -> Any:

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tinygrad_sm.nd.shapes import whole_number
 from tinygrad_sm.optim.checks import number
 from tinygrad_sm.optim.optimizers import Optimizer
 
@@ -147,7 +148,7 @@ class StepLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
-        self.step_size, self.gamma = _epochs("StepLR: step_size", step_size, 1), number("StepLR: gamma", gamma)
+        self.step_size, self.gamma = whole_number(step_size, "StepLR: step_size"), number("StepLR: gamma", gamma)
         super().__init__(optimizer)
 
     def factor(self, epoch: int) -> float:
@@ -188,7 +189,7 @@ class LinearLR(LRScheduler):
     ) -> None:
         self.start_factor = number("LinearLR: start_factor", start_factor)
         self.end_factor = number("LinearLR: end_factor", end_factor)
-        self.total_iters = _epochs("LinearLR: total_iters", total_iters, 1)
+        self.total_iters = whole_number(total_iters, "LinearLR: total_iters")
         super().__init__(optimizer)
 
     def factor(self, epoch: int) -> float:
@@ -205,7 +206,7 @@ class CosineAnnealingLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
-        self.T_max = _epochs("CosineAnnealingLR: T_max", T_max, 1)
+        self.T_max = whole_number(T_max, "CosineAnnealingLR: T_max")
         self.eta_min = number("CosineAnnealingLR: eta_min", eta_min)
         super().__init__(optimizer)
 
@@ -288,7 +289,8 @@ class ReduceLROnPlateau(LRScheduler):
         super().__init__(optimizer)
         self.mode, self.threshold_mode = mode, threshold_mode
         self.reduction = number(f"{name}: factor", factor, below=1.0)
-        self.patience, self.cooldown = _epochs(f"{name}: patience", patience), _epochs(f"{name}: cooldown", cooldown)
+        self.patience = whole_number(patience, f"{name}: patience", least=0)
+        self.cooldown = whole_number(cooldown, f"{name}: cooldown", least=0)
         self.threshold, self.eps = number(f"{name}: threshold", threshold), number(f"{name}: eps", eps)
         least = [*min_lr] if isinstance(min_lr, (list, tuple)) else [min_lr] * len(self.base_lrs)
         if len(least) != len(self.base_lrs):
@@ -321,13 +323,7 @@ class ReduceLROnPlateau(LRScheduler):
         return metric > bound if self.mode == "max" else metric < bound
 
 
-def _epochs(what: str, x: Any, least: int = 0) -> int:
-    if type(x) is not int or x < least:
-        raise ValueError(f"{what} is a whole number from {least}, not {x!r}")
-    return x
-
-
 def _milestones(name: str, x: Any) -> list[int]:
     if not isinstance(x, (list, tuple)):
         raise TypeError(f"{name}: milestones is a list of epochs, not of type {type(x).__name__}")
-    return [_epochs(f"{name}: each milestone", epoch) for epoch in x]
+    return [whole_number(epoch, f"{name}: each milestone", least=0) for epoch in x]

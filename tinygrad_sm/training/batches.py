@@ -9,7 +9,7 @@ from typing import Any
 from tinygrad_sm import nd
 from tinygrad_sm.graph.namespaces import from_lists, is_array, kind_of, namespace_of, shape
 from tinygrad_sm.graph.value import plain
-from tinygrad_sm.nd.shapes import flatten
+from tinygrad_sm.nd.shapes import brief, flatten
 from tinygrad_sm.ops.helpers import moved
 
 NUMBERS = ("real floating", "integral", "bool")
@@ -31,6 +31,8 @@ def as_rows(x: Any, like: Any, name: str) -> Any:
     """Rows of numbers (lists, or an array of any library) in the library of `like`: ints as int64, floats of its type."""
     xp, data = namespace_of([like]), plain(x)
     data = data.to_numpy() if hasattr(data, "to_numpy") else data  # a table of pandas or polars
+    if getattr(getattr(data, "dtype", None), "kind", None) in ("M", "m"):  # as lists they would be ints without a unit
+        raise TypeError(f"{name} holds dates or times, and needs numbers, such as the days since the first one")
     if not is_array(data) or kind_of(data) not in NUMBERS:
         data = from_lists(_rows_in(data, name), nd, name)
     elif namespace_of([data]) is not xp:
@@ -116,14 +118,14 @@ def mode(model: Any, training: bool) -> Iterator[None]:
 def must_be_callable(model: Any, name: str) -> None:
     """A network, or a function of a batch of inputs."""
     if not callable(model):
-        raise TypeError(f"{name}: needs a network, such as tg.nn.MLP([64, 32, 10]), and got {model!r}")
+        raise TypeError(f"{name}: needs a network, such as tg.nn.MLP([64, 32, 10]), and got {brief(model)}")
+    must_be_no_class(model, f"{name}: the network")
 
 
-def whole_number(n: Any, name: str) -> int:
-    """An int, of Python or of another library, of at least 1."""
-    if isinstance(n, bool) or not hasattr(n, "__index__") or n < 1:
-        raise ValueError(f"{name} is a whole number of at least 1, not {n!r}")
-    return int(n)
+def must_be_no_class(x: Any, what: str) -> None:
+    """An error for `CrossEntropyLoss` where `CrossEntropyLoss()` was meant: a class can be called, too."""
+    if isinstance(x, type):
+        raise TypeError(f"{what} is the class {x.__name__} itself; write {x.__name__}(...)")
 
 
 def right_ones(outputs: Any, targets: Any, xp: Any) -> int | None:

@@ -12,7 +12,7 @@ from tinygrad_sm.datasets.arguments import generator
 from tinygrad_sm.family import LabelError, cross_entropy
 from tinygrad_sm.graph import Value, no_grad
 from tinygrad_sm.graph.namespaces import kind_of, namespace_of, shape
-from tinygrad_sm.nd.shapes import flatten, row_major
+from tinygrad_sm.nd.shapes import brief, flatten, row_major, whole_number
 from tinygrad_sm.ops.helpers import count
 from tinygrad_sm.optim import Adam, Optimizer, ReduceLROnPlateau
 from tinygrad_sm.training import diagnosis
@@ -21,11 +21,11 @@ from tinygrad_sm.training.batches import (
     batches,
     mode,
     must_be_callable,
+    must_be_no_class,
     picked,
     right_ones,
     rows_of,
     sample_of,
-    whole_number,
 )
 from tinygrad_sm.training.prediction import evaluate
 from tinygrad_sm.training.progress import display, numbers
@@ -82,7 +82,7 @@ def fit(
     Ctrl-C ends the run after the step at hand, with the weights so far; a second one at once. Raises a ValueError for rows
     that do not fit, a `LabelError` for a label the network has no output for, both before anything is learnt; and a
     FloatingPointError, with the weights as they were before the step, when a loss or a gradient is not finite: the sentence
-    says at which step, and which op first made it so.
+    says at which step, and which op first made it so; its `history` is that of the steps before.
 
     >>> import tinygrad_sm as tg
     >>> tg.manual_seed(0)
@@ -167,7 +167,10 @@ class _Run:
             if loss.requires_grad:
                 loss.backward(free=True)
             if not any(p.has_grad for p in self.parameters):
-                raise ValueError("fit: the loss depends on no parameter of the optimizer; was it made for another network?")
+                raise ValueError(
+                    "fit: the loss depends on no parameter of the optimizer; was it made for another network, are all "
+                    "parameters frozen, or is this inside tg.no_grad()?"
+                )
             for p in self.parameters:
                 if p.has_grad and not diagnosis.is_finite(p.grad):
                     name = self.names.get(id(p)) or p.name or "a parameter"
@@ -212,16 +215,18 @@ class _Run:
 def _must_fit_together(model: Any, loss: Any, optimizer: Any, scheduler: Any) -> None:
     """An error for a loss that is no function, and for an optimizer or a scheduler that is none or another's."""
     if not callable(loss):
-        raise TypeError(f"fit: loss is a function of outputs and targets, such as tg.cross_entropy, not {loss!r}")
+        raise TypeError(f"fit: loss is a function of outputs and targets, such as tg.cross_entropy, not {brief(loss)}")
+    must_be_no_class(loss, "fit: loss")
+    must_be_no_class(scheduler, "fit: scheduler")
     if optimizer is None and not any(True for _ in getattr(model, "parameters", tuple)()):
         raise ValueError(
             "fit: the model has no parameters; where it uses some from elsewhere, give an optimizer of them, "
             "as optimizer=tg.optim.Adam([w, b])"
         )
     if not isinstance(optimizer, Optimizer | None):
-        raise TypeError(f"fit: optimizer is one such as tg.optim.Adam(model.parameters(), lr=0.01), not {optimizer!r}")
+        raise TypeError(f"fit: optimizer is one such as tg.optim.Adam(model.parameters(), lr=0.01), not {brief(optimizer)}")
     if not hasattr(scheduler, "step") and scheduler is not None:
-        raise TypeError(f"fit: scheduler is one such as tg.optim.StepLR(optimizer, 10), not {scheduler!r}")
+        raise TypeError(f"fit: scheduler is one such as tg.optim.StepLR(optimizer, 10), not {brief(scheduler)}")
     if isinstance(scheduler, ReduceLROnPlateau) and scheduler.mode == "max":
         raise ValueError("fit: ReduceLROnPlateau is told the loss, which is to fall, so its mode should be 'min' and not 'max'")
     if getattr(scheduler, "optimizer", optimizer) is not optimizer:

@@ -8,6 +8,7 @@ from tinygrad_sm import nd
 from tinygrad_sm.graph import no_grad
 from tinygrad_sm.graph.namespaces import is_array, kind_of, namespace_of, shape
 from tinygrad_sm.graph.value import plain
+from tinygrad_sm.nd.shapes import whole_number
 from tinygrad_sm.ops.helpers import as_plain, count
 from tinygrad_sm.training.batches import (
     Loss,
@@ -19,7 +20,6 @@ from tinygrad_sm.training.batches import (
     picked,
     right_ones,
     sample_of,
-    whole_number,
 )
 from tinygrad_sm.training.diagnosis import quiet
 
@@ -81,7 +81,10 @@ def accuracy(model: Any, X: Any, y: Any = None, *, batch_size: int = 256) -> flo
     right = right_ones(found, targets, xp)
     if right is None:
         if kind_of(found, xp) != "integral" or shape(found) != shape(targets):
-            raise ValueError(f"accuracy: predictions of shape {shape(found)} for targets of shape {shape(targets)}")
+            raise ValueError(
+                f"accuracy: predictions of shape {shape(found)} for targets of shape {shape(targets)}; they should be classes "
+                "(ints, of the shape of the targets) or outputs (with an axis of two or more classes besides)"
+            )
         right = int(xp.sum(xp.astype(xp.equal(found, targets), xp.int64)))
     return right / count(targets, None)
 

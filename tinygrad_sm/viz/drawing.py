@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_sm.graph import Value
 from tinygrad_sm.graph.namespaces import is_array
+from tinygrad_sm.nd.shapes import brief
 from tinygrad_sm.viz.rendering import render
 from tinygrad_sm.viz.structure import graph_of
 
@@ -135,7 +136,7 @@ def _named(names: Any) -> tuple[dict[int, str], set[int]]:
         own = sorted(((str(name), x) for name, x in names.items()), key=lambda pair: pair[0].startswith("_"))  # a notebook's
         modules = [(f"{name}.{path}", p) for name, x in own if isinstance(x, Module) for path, p in x.named_parameters()]
     else:
-        raise TypeError(f"draw: names is a mapping of names to Values, such as locals(), or a Module, not {names!r:.60}")
+        raise TypeError(f"draw: names is a mapping of names to Values, such as locals(), or a Module, not {brief(names)}")
     found: dict[int, str] = {}
     for name, x in own + modules:
         if isinstance(x, Value) or is_array(x):
