@@ -66,7 +66,7 @@ sigmoid log_sigmoid softplus silu softmax log_softmax logsumexp cross_entropy bi
 nll_loss mse_loss hinge_loss
 sum mean max min prod var std norm sort argsort cumulative_sum
 reshape flatten permute_dims matrix_transpose broadcast_to expand_dims squeeze concat stack split flip tril
-matmul dot outer einsum take take_along_axis one_hot argmax
+matmul linear dot outer einsum take take_along_axis one_hot argmax
 zeros ones full arange rand randn manual_seed __version__
 nn optim datasets fit predict accuracy History draw
 """.split()

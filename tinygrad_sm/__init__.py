@@ -74,7 +74,7 @@ from tinygrad_sm.ops.elementwise import (
     where,
 )
 from tinygrad_sm.ops.gathering import argmax, equal, one_hot, take, take_along_axis
-from tinygrad_sm.ops.linalg import dot, einsum, matmul, outer
+from tinygrad_sm.ops.linalg import dot, einsum, linear, matmul, outer
 from tinygrad_sm.ops.reductions import argsort, cumulative_sum, max, mean, min, norm, prod, sort, std, sum, var
 from tinygrad_sm.ops.shapes import (
     astype,

@@ -101,9 +101,10 @@ def test_fused_and_composed_gradients_differ_by_rounding(short):
 
 def test_it_draws_a_graph_into_the_folder_that_it_names(short):
     output, folder = short
-    dot = (folder / "softmax_network.dot").read_text()
-    assert all(name in dot for name in ("layers.0.weight", "matmul", "cross_entropy", "loss"))
-    assert "softmax_network.dot" in output
+    fused, composed = ((folder / f"softmax_network{end}.dot").read_text() for end in ("", "_composed"))
+    assert all(name in fused for name in ("layers.0.weight", "linear", "cross_entropy", "loss"))
+    assert "cross_entropy" not in composed and all(name in composed for name in ("matmul", "log1p", "expm1"))
+    assert "softmax_network.dot" in output and "softmax_network_composed.dot" in output
     assert not [*folder.glob(".*")]
 
 
@@ -115,7 +116,7 @@ def test_without_a_program_that_lays_graphs_out_it_says_what_to_install(tmp_path
     result = run("demo", "--array", "numpy", "--epochs", "1", "--out", str(tmp_path))
     assert result.exit_code == 0
     assert "No picture: no program: pip install 'tinygrad_sm[dot]'" in result.output
-    assert [path.name for path in tmp_path.iterdir()] == ["softmax_network.dot"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["softmax_network.dot", "softmax_network_composed.dot"]
 
 
 def test_a_folder_that_is_a_file_is_a_sentence(tmp_path):

@@ -28,6 +28,7 @@ CALLS: dict[str, tuple[tuple, dict[str, Any]]] = {
     "as_array": ((0.75,), {"like": tg.nd.asarray(ROW)}),
     "astype": ((A,), {"dtype": tg.nd.float64}),
     "matmul": ((A, [[0.2, 0.3], [0.5, 0.7], [0.9, 0.6]]), {}),
+    "linear": ((A, B), {}),
     **dict.fromkeys(("dot", "outer"), ((ROW, B[0]), {})),
     "take": ((A, [0, 2, 2]), {"axis": 1}),
     "take_along_axis": ((A, [[0, 2], [1, 1]]), {"axis": 1}),
@@ -37,8 +38,8 @@ CALLS: dict[str, tuple[tuple, dict[str, Any]]] = {
 }
 # Ops that have no meaning on single numbers.
 NEED_AXES = frozenset(
-    "concat cross_entropy cumulative_sum dot getitem hinge_loss log_softmax logsumexp matmul matrix_transpose nll_loss outer "
-    "permute_dims softmax sort take take_along_axis tril".split()
+    "concat cross_entropy cumulative_sum dot getitem hinge_loss linear log_softmax logsumexp matmul matrix_transpose nll_loss "
+    "outer permute_dims softmax sort take take_along_axis tril".split()
 )
 
 

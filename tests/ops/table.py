@@ -204,6 +204,11 @@ SHAPES = [
     Case("split", lambda x: tg.split(x, [1, 1], axis=0)[2], lambda a: a[1:]),
 ]
 
+
+def _linear(x: np.ndarray, weight: np.ndarray, bias: Any = 0) -> np.ndarray:
+    return np.asarray(np.matmul(x, weight.T) + bias, dtype=object)
+
+
 MATRICES = [
     *(
         Case("matmul", tg.matmul, like(np.matmul), shapes)
@@ -214,6 +219,16 @@ MATRICES = [
             ((3,), (3,)),
             ((2, 1, 2, 2), (3, 2, 2)),
             ((2,), (3, 2, 1)),
+        )
+    ),
+    *(
+        Case("linear", lambda x, w, *b: tg.linear(x, w, **({"bias": b[0]} if b else {})), _linear, shapes)
+        for shapes in (
+            ((2, 3), (4, 3)),
+            ((2, 3), (4, 3), (4,)),
+            ((3,), (2, 3), (2,)),
+            ((2, 1, 3), (2, 3), (2,)),
+            ((1, 1), (1, 1)),
         )
     ),
     Case("dot", tg.dot, like(np.dot), ((3,), (3,))),

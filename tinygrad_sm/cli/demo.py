@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
@@ -95,17 +96,20 @@ def _show_gradients(console: Console, model: Any, X: Any, y: Any, xp: Any) -> No
 
 
 def _show_graph(console: Console, folder: Path) -> None:
-    """The graph of a network that is small enough to read."""
-    tg.manual_seed(0)
-    model = tg.nn.MLP([2, 3], activation="tanh")
-    loss = tg.cross_entropy(model(tg.Value([0.5, -1.0], name="x", requires_grad=False)), 2)
-    loss.backward()
-    drawing = tg.draw(loss, names={**dict(model.named_parameters()), "loss": loss})
-    written, problem = [drawing.save(folder / "softmax_network.dot")], ""
-    try:
-        written.append(drawing.save(folder / "softmax_network.svg"))
-    except FileNotFoundError as error:  # no program that lays graphs out
-        problem = str(error)
+    """The graph of a network that is small enough to read, with the ops as they are and composed of primitives."""
+    written, problem = [], ""
+    for name, switch in (("softmax_network", nullcontext()), ("softmax_network_composed", tg.composed())):
+        tg.manual_seed(0)
+        model = tg.nn.MLP([2, 3])
+        with switch:
+            loss = tg.cross_entropy(model(tg.Value([0.5, -1.0], name="x", requires_grad=False)), 2)
+        loss.backward()
+        drawing = tg.draw(loss, names={**dict(model.named_parameters()), "loss": loss})
+        written.append(drawing.save(folder / f"{name}.dot"))
+        try:
+            written.append(drawing.save(folder / f"{name}.svg"))
+        except (FileNotFoundError, RuntimeError) as error:  # no program that lays graphs out, or one that fails
+            problem = str(error)
     console.print("The graph of a small softmax network, with values and gradients:")
     for path in written:
         console.print(f"    {path}", soft_wrap=True)

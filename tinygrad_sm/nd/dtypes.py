@@ -208,7 +208,7 @@ class _Decimal(DType):
         self.digits, self.name = digits, f"decimal({digits})"
         self.lift = number.lift  # type: ignore[method-assign,assignment]
         self.total = number.sum  # type: ignore[method-assign,assignment]
-        self.dots = lambda rows, columns: [number.dot(a, b) for a in rows for b in columns]  # type: ignore[method-assign]
+        self.dots = lambda rows, columns: [number.dot(a, b) for a in rows for b in columns]
         compare, minus_one, zero, one = number.context.compare, Decimal(-1), Decimal(0), Decimal(1)
 
         def less(a: Decimal, b: Decimal) -> bool:

@@ -162,15 +162,17 @@ def running_totals(row: Sequence[float]) -> list[float]:
 
 if hasattr(math, "sumprod"):  # CPython 3.12 and newer: one C call, with the precision of twice a float
 
-    def dots(rows: Sequence[Sequence[float]], columns: Sequence[Sequence[float]]) -> list[float]:
+    _sumprod = math.sumprod
+
+    def dots(rows: Sequence, columns: Sequence) -> list:
         """The sums of the products of each row with each column."""
-        flat: list[float] = []
+        flat: list = []
         for row in rows:
-            flat += map(math.sumprod, repeat(row), columns)
+            flat += map(_sumprod, repeat(row), columns)
         return flat
 else:
 
-    def dots(rows: Sequence[Sequence[float]], columns: Sequence[Sequence[float]]) -> list[float]:
+    def dots(rows: Sequence, columns: Sequence) -> list:
         """The sums of the products of each row with each column."""
         multiply = operator.mul
         return [sum(map(multiply, row, column)) for row in rows for column in columns]

@@ -13,12 +13,12 @@ from tinygrad_sm.graph.namespaces import as_data, is_array, namespace_of, shape
 from tinygrad_sm.graph.value import plain
 from tinygrad_sm.nd.shapes import brief, flatten, whole_number
 from tinygrad_sm.nn.module import LayerError, Module
-from tinygrad_sm.nn.weighted_sums import linear
 from tinygrad_sm.ops.creation import ones, rand, zeros
 from tinygrad_sm.ops.elementwise import elu, gelu, leaky_relu, relu, tanh, where
 from tinygrad_sm.ops.elementwise import sqrt as root
 from tinygrad_sm.ops.gathering import take
 from tinygrad_sm.ops.helpers import moved, moved_like
+from tinygrad_sm.ops.linalg import linear
 from tinygrad_sm.ops.reductions import mean
 
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {

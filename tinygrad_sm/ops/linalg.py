@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from tinygrad_sm.graph import Value, primitive
+from tinygrad_sm import nd
+from tinygrad_sm.graph import Value, fused, primitive
 from tinygrad_sm.graph.namespaces import as_operand, namespace_of, shape
 from tinygrad_sm.graph.value import plain
 from tinygrad_sm.ops import reductions
@@ -69,6 +70,54 @@ outer.vjps(
     lambda xp, g, out, a, b: xp.matmul(g, b),
     lambda xp, g, out, a, b: xp.matmul(xp.matrix_transpose(g), a),
 )
+
+
+@fused
+def linear(xp, x, weight, bias=None):
+    """x W^T + b, a layer of weighted sums: (..., n) to (..., m). Rule: g W; g^T x; the sum of g over the rows.
+
+    `weight` has shape (m, n), and `bias`, given by keyword, (m,). Raises a ValueError with the shapes where they do not fit.
+
+    y_im = sum_n x_in W_mn + b_m gives dy_im/dx_in = W_mn, dy_im/dW_mn = x_in and dy_im/db_m = 1; contracted with g_im.
+
+    >>> import tinygrad_sm as tg
+    >>> print(tg.linear([[1.0, 2.0]], [[1.0, 1.0], [0.0, 3.0]], bias=[0.0, 10.0]))
+    [[3.0, 16.0]]
+    """
+    y = xp.matmul(x, xp.matrix_transpose(weight))
+    return y if bias is None else y + bias
+
+
+@linear.backward
+def _(xp, g, out, x, weight, bias=None):
+    def of_weight():
+        return xp.matmul(xp.matrix_transpose(_rows(xp, g)), _rows(xp, x))
+
+    return lambda: xp.matmul(g, weight), of_weight, lambda: xp.sum(_rows(xp, g), axis=0)
+
+
+def _rows(xp, v):
+    """All axes but the last as one."""
+    sizes = shape(v)
+    return v if len(sizes) == 2 else xp.reshape(v, (prod(sizes[:-1]), sizes[-1]))
+
+
+@linear.kernel(nd.Array)
+def _(x, weight, bias=None):
+    y = nd.inner(x, weight)  # as it lies in memory: nothing need be transposed
+    return y if bias is None else y + bias
+
+
+@linear.prepare
+def _(xp: Any, x: Any, weight: Any, bias: Any = None) -> tuple:
+    sizes = shape(weight)
+    if len(sizes) != 2 or not shape(x) or shape(x)[-1] != sizes[1]:
+        raise ValueError(f"linear: inputs of shape {shape(x)} and a weight of shape {sizes}; (..., n) and (m, n) would fit")
+    if bias is None:
+        return x, weight
+    if shape(bias) != sizes[:1]:
+        raise ValueError(f"linear: a bias of shape {shape(bias)} for a weight of shape {sizes}; it should be {sizes[:1]}")
+    return x, weight, bias
 
 
 def einsum(subscripts: str, *operands: Any) -> Any:
