@@ -224,3 +224,15 @@ def test_every_op_refuses_what_is_no_axis(name, library):
     for axis in ("text", 0.5, 9, -9, (0, 0), object(), V(1.0)):
         with pytest.raises((TypeError, ValueError), match=f"^{name}: "):
             operation(name)(*([given] if operation(name).variadic else given), **settings | {"axis": axis})
+
+
+def test_an_update_in_place_under_no_grad_is_refused_and_changes_nothing():
+    w = p = tg.Value([1.0, 2.0])
+    with tg.no_grad(), pytest.raises(TypeError, match=r"write p\.data = p\.data - lr \* p\.grad"):
+        w -= 0.5
+    assert w is p and w.data.tolist() == [1.0, 2.0]
+    w -= 0.5  # elsewhere it is a new Value
+    assert w.op.name == "subtract"
+    with tg.no_grad():
+        w -= 0.5
+    assert w.data.tolist() == [0.0, 1.0]

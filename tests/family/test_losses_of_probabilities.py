@@ -229,6 +229,7 @@ REFUSED_LOGARITHMS = [  # log-probabilities, targets, error, words
     ([[-0.5, -1.0]], [[1, 0]], ValueError, r"class indices of shape \(1, 2\) for log-probabilities .* need shape \(1,\)"),
     ([[-0.5, -1.0]], [[1.0, 0.0]], TypeError, r"class indices \(ints of shape \(1,\)\), not floats of shape \(1, 2\)$"),
     ([[-0.5, -1.0]], [1.0], TypeError, "look like class indices: convert them to ints"),
+    ([[-0.5, -1.0]], [0.5], TypeError, r"to predict numbers take tg\.mse_loss"),
     ([[-0.5, -1.0]], [True], TypeError, "not bool of"),
     (-0.5, 0, tg.AxisError, "axis -1 of a 0-d"),
     (nd.zeros((2, 0)), [0, 0], ValueError, r"log-probabilities of shape \(2, 0\) have no classes"),

@@ -181,7 +181,9 @@ def test_matrix_transpose(x):
         (lambda: f"{grid:.2f}", ValueError, r"shape \(2, 3\)"),
         (lambda: [1, 2][nd.asarray(1.0)], TypeError, "index"),
         (lambda: [1, 2][nd.asarray([0, 1])], TypeError, "index"),
-        (lambda: hash(grid), TypeError, "unhashable"),
+        (lambda: hash(grid), TypeError, r"an array is no key.* x\.tolist\(\)"),
+        (lambda: grid.mean(), AttributeError, r"no 'mean'; it is a function, tg\.nd\.mean\(x\)"),
+        (lambda: grid.size_, AttributeError, r"no 'size_'$"),
         (lambda: grid.__setitem__(0, 1.0), TypeError, "never change.*nd.where"),
         (lambda: nd.Array([1.0]), TypeError, "nd.asarray"),
         (lambda: setattr(grid, "name", "x"), AttributeError, "name"),
@@ -318,3 +320,10 @@ def test_the_operand_that_knows_better_is_asked():
 
     assert (grid + Other(), grid @ Other(), grid == Other()) == ("radd", "rmatmul", "eq")
     assert isinstance(grid * tg.Value(2.0), tg.Value)
+
+
+def test_single_numbers_are_keys():
+    labels = nd.asarray([2, 0, 2, 1])
+    assert {0: "a", 1: "b", 2: "c"}[labels[0]] == "c"
+    assert len({*labels}) == 3
+    assert hash(nd.asarray(0.5)) == hash(0.5)

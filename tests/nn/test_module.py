@@ -614,3 +614,52 @@ def test_initial_weights_lie_within_the_bounds_of_pytorch(n, m):
     assert len({*drawn}) == len(drawn)
     if len(drawn) > 100:
         assert max(map(abs, drawn)) > 0.9 * n**-0.5 and abs(sum(drawn)) < 0.5 * len(drawn) * n**-0.5
+
+
+class Watched(Module):
+    """Watched a result for looking at."""
+
+    def __init__(self):
+        self.layer = Linear(2, 3)
+
+    def forward(self, x):
+        self.hidden = tg.relu(self.layer(x))
+        return self.hidden
+
+
+def test_a_result_kept_for_looking_at_is_no_state_however_it_was_computed():
+    net, names = Watched(), ["layer.weight", "layer.bias"]
+    net([[1.0, 2.0]])
+    assert [*net.state_dict()] == names
+    with tg.no_grad():
+        net([[1.0, 2.0]])
+    assert [*net.state_dict()] == names
+    assert net.hidden.requires_grad is False
+    Watched().load_state_dict(net.state_dict())
+
+
+def test_a_constant_computed_from_constants_stays_state():
+    class Shifted(Module):
+        def __init__(self):
+            self.shift = tg.Value([1.0], requires_grad=False)
+
+        def forward(self, x):
+            return x + self.shift
+
+    assert [*Shifted().state_dict()] == ["shift"]
+
+
+def test_forward_without_return_is_a_sentence():
+    class Silent(Module):
+        def forward(self, x):
+            x + 1.0
+
+    with pytest.raises(TypeError, match=r"^Silent\(\): forward returned None; does it end in `return`\?$"):
+        Silent()(1.0)
+
+
+def test_inputs_of_another_library_move_to_the_network():
+    layer = Linear(2, 3)
+    inputs = [[0.5, -1.0], [2.0, 0.25]]
+    assert layer(np.asarray(inputs)).tolist() == layer(inputs).tolist()
+    assert type(layer.to(np)(tg.nd.asarray(inputs)).data) is np.ndarray

@@ -533,3 +533,15 @@ def test_a_strict_array_keeps_its_device():
     optimizer.step()
     assert w.data.device == array_api_strict.Device("device1")
     assert np.asarray(array_api_strict.asarray(w.data, device=array_api_strict.Device("CPU_DEVICE"))).tolist() == [0.25, 0.25]
+
+
+def test_the_learning_rate_of_all_groups_by_its_short_name():
+    x, y = tg.Value([1.0]), tg.Value([1.0])
+    optimizer = tg.optim.SGD([{"params": [x]}, {"params": [y], "lr": 0.5}], lr=0.1)
+    assert optimizer.lr == 0.1
+    optimizer.lr = 0.25
+    assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]
+    for wrong in (-1.0, float("nan"), "fast"):
+        with pytest.raises((TypeError, ValueError), match="SGD: lr"):
+            optimizer.lr = wrong
+    assert optimizer.lr == 0.25

@@ -171,11 +171,11 @@ SETTINGS = {
     "loss as a class": ({"loss": tg.nn.CrossEntropyLoss}, "fit: loss is the class CrossEntropyLoss itself"),
     "loss a row": (
         {"loss": lambda o, t: tg.cross_entropy(o, t, reduction="none")},
-        "fit: the loss is one number, and this one has shape (2,); reduce it",
+        "fit: the loss is one number, and this one has shape (",
     ),
     "loss a row, rows of one": (
         {"loss": lambda o, t: tg.cross_entropy(o, t, reduction="none"), "batch_size": 1},
-        "fit: the loss is one number, and this one has shape (2,); reduce it",
+        "fit: the loss is one number, and this one has shape (",
     ),
     "loss a float": ({"loss": lambda o, t: 1.0}, "fit: the loss is of type float and no Value"),
     "loss of data": ({"loss": lambda o, t: tg.cross_entropy(o.data, t)}, "fit: the loss is of type", "and no Value"),
@@ -230,3 +230,27 @@ def test_an_error_of_the_model_itself_comes_out_as_it_is():
 
     with pytest.raises(RuntimeError, match="of my own"):
         tg.fit(Broken(2, 2), X, Y, progress=False)
+
+
+@pytest.mark.parametrize("loss", [tg.cross_entropy, tg.nn.CrossEntropyLoss(reduction="sum")])
+@pytest.mark.parametrize(
+    ("outputs", "targets", "words"),
+    [
+        (1, [[0.5], [2.0]], "one output a row there is one class, and cross-entropy is always 0; for two classes take two"),
+        (1, [0, 0], "with one output a row"),
+        (2, [[3.7, 0.1], [1.0, 0.0]], "those of one row sum to 3.8; for numbers take loss=tg.mse_loss"),
+        (2, [[1.0, 1.0], [0.0, 1.0]], "sum to 2; .* loss=tg.binary_cross_entropy"),
+        (2, [0.5, 1.5], "to predict numbers take tg.mse_loss"),
+    ],
+)
+def test_what_cross_entropy_could_not_learn_from(outputs, targets, words, loss):
+    model = network(2, 3, outputs)
+    before = weights(model)
+    with pytest.raises((ValueError, TypeError), match=words):
+        tg.fit(model, [[0.0, 1.0], [1.0, 0.0]], targets, loss=loss, progress=False)
+    assert weights(model) == before
+
+
+def test_probabilities_are_learnt_from():
+    history = tg.fit(network(), [[0.0, 1.0], [1.0, 0.0]], [[0.25, 0.75], [1.0, 0.0]], epochs=2, progress=False)
+    assert len(history.loss) == 2

@@ -30,7 +30,7 @@ def test_fit_trains_and_validation_predicts():
     tg.fit(model, X, Y, epochs=2, batch_size=5, validation=(X[:4], Y[:4]), progress=False)
     learnt = [(True, True, n, True, True) for n in (5, 5, 2)]
     assert model.seen[2:] == [*learnt, (False, False, 4, False, False)] * 2
-    assert model.seen[:2] == [(False, False, 2, False, False)] * 2  # what is tried out first
+    assert model.seen[:2] == [(False, False, n, False, False) for n in (5, 4)]  # what is tried out first
 
 
 def test_predict_and_accuracy_record_nothing():

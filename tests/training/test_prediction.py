@@ -105,6 +105,8 @@ def test_numbers_and_images_as_outputs(xp):
 MISTAKES = {
     "one output a row": (lambda: tg.predict(network(2, 4, 1), X), "shape (7, 1), one number a row", "outputs=True"),
     "a number a row": (lambda: tg.predict(lambda x: x[:, 0], X), "predict: ", "shape (7,), one number a row", "outputs=True"),
+    "one output, accuracy": (lambda: tg.accuracy(network(2, 4, 1), X, [0] * 7), "accuracy: ", "outputs=True) > 0"),
+    "labels from 1": (lambda: tg.accuracy(network(), X, [1, 2] * 3 + [1]), "accuracy: label 2 at position 1", "2 classes"),
     "a single row": (lambda: tg.predict(network(), [0.5, 1.0]), "predict: ", "for a single row give [x]"),
     "no rows": (lambda: tg.predict(network(), []), "predict: X has no rows"),
     "no rows of two": (lambda: tg.predict(network(), np.zeros((0, 2))), "predict: X has no rows"),
@@ -120,7 +122,7 @@ MISTAKES = {
     "a row less": (lambda: tg.predict(lambda x: x[1:], X), "predict: ", "an entry for each of 7 rows, and gave shape (6, 2)"),
     "a pair": (lambda: tg.predict(lambda x: (x, x), X), "predict: ", "an entry for each of 7 rows, and gave type tuple"),
     "no targets": (lambda: tg.accuracy(network(), X), "accuracy: needs the targets too, as accuracy(model, X, y)"),
-    "fewer targets": (lambda: tg.accuracy(network(), X, [0, 1]), "accuracy: ", "shape (7,) for targets of shape (2,)"),
+    "fewer targets": (lambda: tg.accuracy(network(), X, [0, 1]), "accuracy: ", "for targets of shape (2,)"),
     "a column of targets": (lambda: tg.accuracy(network(), X, [[t] for t in Y]), "accuracy: ", "targets of shape (7, 1)"),
     "float targets": (lambda: tg.accuracy([0, 1], [0.0, 1.0]), "accuracy: the targets are classes, given as ints"),
     "float targets of a model": (lambda: tg.accuracy(network(), X, [0.0] * 7), "accuracy: the targets are classes"),
@@ -183,3 +185,17 @@ def test_sequences():
 def test_logits_and_their_probabilities_agree():
     logits = network(2, 4, 3)(X)
     assert tg.accuracy(logits, Y) == tg.accuracy(tg.softmax(logits), Y) == tg.accuracy(tg.predict(as_given, logits), Y)
+
+
+def test_yes_and_no_are_compared_too():
+    scores = np.array([[0.5], [-1.0], [2.0], [-3.0]])
+    assert tg.accuracy(scores > 0, [[1], [0], [0], [0]]) == 0.75
+    assert tg.accuracy([True, False], [True, True]) == 0.5
+
+
+@every_library
+def test_the_answer_is_in_the_library_of_the_question(xp):
+    model = network(xp=xp)
+    assert type(tg.predict(model, np.asarray(X))) is np.ndarray
+    assert type(tg.predict(model, nd.asarray(X), outputs=True)) is nd.Array
+    assert (tg.predict(model, np.asarray(X)) == np.asarray(tg.predict(model, X).tolist())).all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import isfinite
 from pathlib import Path
@@ -28,7 +28,8 @@ class ClassifierError(ValueError):
 class Classifier:
     """A network and the table that it learnt from: `columns` are the features, `means` and `scales` what standardises them.
 
-    `has_header` says whether the table named its columns, and `target` is the column of the classes.
+    `has_header` says whether the table named its columns, `target` is the column of the classes, and
+    `ignored` are the columns that were left out.
 
     >>> import os, tempfile
     >>> network = tg.nn.MLP([2, 4, 2], activation="tanh")
@@ -46,6 +47,7 @@ class Classifier:
     means: list[float]
     scales: list[float]
     network: tg.nn.MLP
+    ignored: list[str] = field(default_factory=list)
 
     def standardised(self, table: Table) -> list[list[float]]:
         """The rows of a table with the same columns, as the network takes them.
@@ -83,7 +85,7 @@ class Classifier:
             "target": self.target,
             "activation": str(self.network.activation),
             "has_header": json.dumps(self.has_header),
-            **{key: json.dumps(getattr(self, key), ensure_ascii=False) for key in ("columns", "classes", "means", "scales")},
+            **{key: json.dumps(getattr(self, key), ensure_ascii=False) for key in _LISTS if key != "sizes"},
             "sizes": json.dumps(self.network.sizes),
         }
 
@@ -124,6 +126,7 @@ def _is_size(x: Any) -> bool:
 
 _LISTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "columns": (safetensors.is_text, "the names of the columns"),
+    "ignored": (safetensors.is_text, "the names of columns"),
     "classes": (safetensors.is_text, "the names of the classes"),
     "means": (_is_number, "numbers"),
     "scales": (_is_scale, "numbers above 0"),
@@ -138,6 +141,7 @@ def _checked(metadata: Mapping[str, str]) -> dict[str, Any]:
         if form.startswith(FORMAT.rstrip("1")):
             raise ClassifierError(f"it is of the format {form[:40]!r}, and this version of tinygrad-sm reads {FORMAT!r}")
         raise ClassifierError("it was not written by `tinygrad-sm train`")
+    metadata = {"ignored": "[]", **metadata}  # files from before there was --ignore
     lacking = {"target", "activation", "has_header", *_LISTS} - {*metadata}
     if lacking:
         raise ClassifierError(f"its metadata lack {', '.join(sorted(lacking))}")

@@ -64,25 +64,41 @@ def table_for(trained: Classifier, data: Path, header: bool | None = None) -> tu
     columns, first = trained.columns, first_row(data)
     if trained.has_header and header is not False and (header or not {*columns}.isdisjoint(first)):
         target = trained.target if trained.target in first else None
-        others = [name for name in first if name != target and name not in columns]
+        others = [j for j, name in enumerate(first, 1) if name != target and name not in columns]
         _refuse_missing(columns, first, data.name)
         table = read_table(data, target, header=True, ignore=others)
         places = [table.columns.index(name) for name in columns]
         table.columns, table.X = columns, [[row[j] for j in places] for row in table.X]
-        return table, f"Not learnt from, and so ignored: {shared.listed(others)}" if others else ""
+        return table, _note_of(table.ignored)
 
-    number = None
-    if not trained.has_header and len(first) == len(columns) + 1:  # the classes are where they were
-        number = next(j for j in range(1, len(first) + 1) if f"column {j}" not in columns)
-    if len(first) - (number is not None) != len(columns):
+    number, others = (None, []) if trained.has_header else _places_of_old(trained, len(first))
+    if len(first) - len(others) - (number is not None) != len(columns):
         names = f" ({shared.listed(columns)})" if trained.has_header else ""
         columns_here = f"{len(first)} column{'s' * (len(first) != 1)}"
         raise TableError(f"{data.name} has {columns_here}, none of a known name, and the network needs {len(columns)}{names}")
-    table = read_table(data, number, header=header)
+    table = read_table(data, number, header=header, ignore=others)
     if trained.has_header and table.has_header:
         _refuse_missing(columns, table.columns, data.name)
     table.columns = columns
-    return table, "The columns are taken in their order, as they have no names." if trained.has_header else ""
+    return table, "The columns are taken in their order, as they have no names." if trained.has_header else _note_of(others)
+
+
+def _places_of_old(trained: Classifier, width: int) -> tuple[int | None, list[int]]:
+    """The numbers of the classes and of the ignored columns, where they were in the table without names that was learnt from.
+
+    A table that is narrower by one has no classes, and one that is narrower still no ignored columns either.
+    """
+    others = {*trained.columns, *trained.ignored}
+    if width not in (len(others), len(others) + 1):
+        return None, []
+    names = [f"column {j}" for j in range(1, len(others) + 2)]
+    names = [name for name in names if width > len(others) or name in others]
+    number = next((j for j, name in enumerate(names, 1) if name not in others), None)
+    return number, [j for j, name in enumerate(names, 1) if name in trained.ignored]
+
+
+def _note_of(ignored: Sequence[object]) -> str:
+    return f"Not learnt from, and so ignored: {shared.listed([*map(str, ignored)])}" if ignored else ""
 
 
 def _refuse_missing(columns: Sequence[str], there: Sequence[str], name: str) -> None:

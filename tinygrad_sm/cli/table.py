@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import fsum, isfinite, sqrt
@@ -14,13 +15,22 @@ from tinygrad_sm.cli.cells import Numbers, Row, TableError, is_missing, opened, 
 SHOWN = 5  # bad cells named in a message
 
 
+class TextColumnError(TableError):
+    """A column without a number in it; `option` is how the command calls it, by its name or its number from 1."""
+
+    def __init__(self, sentence: str, option: str) -> None:
+        super().__init__(sentence)
+        self.option = option
+
+
 @dataclass
 class Table:
     """Rows of numbers, and the class of each row where the table was read with a target.
 
     `columns` are the names of the features (by number, as "column 3", where the file has none), `X` their numbers by row,
     `labels` the texts in the column `target` (None without one), and `row_numbers` the line of the file in which each row
-    begins, counted from 1. `has_header` and `delimiter` say how the file was understood.
+    begins, counted from 1. `has_header` and `delimiter` say how the file was understood, and `ignored`
+    names the columns that were left out.
     """
 
     path: str
@@ -31,6 +41,7 @@ class Table:
     target: str | None = None
     has_header: bool = False
     delimiter: str = ","
+    ignored: list[str] = field(default_factory=list)
 
 
 def read_table(
@@ -38,13 +49,13 @@ def read_table(
     target: str | int | None = None,
     *,
     header: bool | None = None,
-    ignore: Collection[str] = (),
+    ignore: Collection[str | int] = (),
 ) -> Table:
     """The table in a CSV file: numbers in every column but `target`, which holds the class of each row as any text.
 
     `target` is the name of a column or its number, counted from 1; None if the file has no classes. The first line is a header
     if the target is named in it, or if it has text above a column of numbers; `header` True or False decides instead. The
-    columns named in `ignore`, which takes a header for granted, are not read.
+    columns in `ignore`, by name or number too, are left out, whatever they hold.
     Commas, semicolons, tabs and bars separate cells; where it is no comma, numbers may have a decimal comma. Text is UTF-8;
     cells may be quoted; blank lines and the spaces about cells do not count. The file is read once, from front to end.
 
@@ -63,7 +74,7 @@ def read_table(
     target = target.strip() if isinstance(target, str) else target
     with opened(path) as (name, stream):
         delimiter, rows = rows_of(stream, target, name)
-        return _read(rows, delimiter, str(path), name, target, True if ignore else header, ignore)
+        return _read(rows, delimiter, str(path), name, target, header, ignore)
 
 
 def first_row(path: str | os.PathLike[str]) -> list[str]:
@@ -80,13 +91,21 @@ def _read(
     name: str,
     target: str | int | None,
     header: bool | None,
-    ignore: Collection[str],
+    ignore: Collection[str | int],
 ) -> Table:
     first_line, first = next(rows)
-    at, is_named = _place_of(target, first, header, name)
-    features = [j for j, column in enumerate(_named(first)) if j != at and column not in ignore]
+    at, is_named = (None, False) if target is None else _place_of(target, first, header, name, "target")
+    ignored = set()
+    for column in ignore:
+        j, by_name = _place_of(column, first, is_named or header, name, "--ignore")
+        if j == at:
+            raise TableError(f"{name}: --ignore {column} is the target, which has the classes to learn; take it off that list")
+        is_named |= by_name
+        ignored.add(j)
+    features = [j for j in range(len(first)) if j != at and j not in ignored]
     if not features:
-        raise TableError(f"{name} has no columns to learn from, {_counted(len(first), 'column')} with the target in all")
+        counts = f"{_counted(len(first), 'column')} with the target in all" + (f", {len(ignored)} ignored" if ignored else "")
+        raise TableError(f"{name} has no columns to learn from, {counts}{_hint_of_spaces(first)}")
 
     body = _Body(name, first, first_line, at, features, Numbers(delimiter))
     for line, cells in rows:
@@ -94,8 +113,9 @@ def _read(
     has_header = is_named or (body.looks_like_header() if header is None else header)
     columns = _named(first if has_header else [""] * len(first))
     _refuse_twins(columns, name)
-    if target in columns and columns.index(str(target)) != at:  # a number, and there is a column of that name
-        raise TableError(f"{name}: target {target} is the name of one column and the number of another; rename that column")
+    for what, wanted in [("target", target), *(("--ignore", column) for column in ignore)]:
+        if wanted in columns and wanted.isdecimal() and columns.index(wanted) != int(wanted) - 1:
+            raise TableError(f"{name}: {what} {wanted} is the name of one column and the number of another; rename that column")
     if has_header:
         if not body.row_numbers:
             raise TableError(f"{name} has a header and no rows below it")
@@ -103,16 +123,16 @@ def _read(
         body.add_first()
     body.check(columns)
     names, target = [columns[j] for j in features], None if at is None else columns[at]
-    return Table(path, names, body.X, body.labels, body.row_numbers, target, has_header, delimiter)
+    left_out = [columns[j] for j in sorted(ignored)]
+    return Table(path, names, body.X, body.labels, body.row_numbers, target, has_header, delimiter, left_out)
 
 
-def _place_of(target: str | int | None, first: list[str], header: bool | None, name: str) -> tuple[int | None, bool]:
-    """Where the column of the target is, counted from 0, and whether it was found by its name."""
-    if target is None:
-        return None, False
+def _place_of(target: str | int, first: list[str], header: bool | None, name: str, what: str) -> tuple[int, bool]:
+    """Where a column is, counted from 0, and whether it was found by its name. `what` it is wanted for is for messages."""
     if isinstance(target, int) or target.isdecimal():
         if isinstance(target, bool) or not 1 <= int(target) <= len(first):
-            raise TableError(f"{name}: target {target} is no column; their numbers go from 1 to {len(first)}")
+            numbers = f"their numbers go from 1 to {len(first)}"
+            raise TableError(f"{name}: {what} {target} is no column; {numbers}{_hint_of_spaces(first)}")
         return int(target) - 1, False
     if header is False:
         raise TableError(f"{name}: without a header no column is called {target!r}; give its number, 1 to {len(first)}")
@@ -125,10 +145,16 @@ def _place_of(target: str | int | None, first: list[str], header: bool | None, n
             f"{name}: no column is called {target!r}, since the first line ({shown}) has numbers instead of names; "
             f"give the column's number, 1 to {len(first)}"
         )
-    by_case = {cell.casefold(): cell for cell in reversed(first)}
+    by_case = {} if _hint_of_spaces(first) else {cell.casefold(): cell for cell in reversed(first)}
     close = difflib.get_close_matches(target.casefold(), by_case, 1)
-    hint = f"; did you mean {_short(by_case[close[0]])}?" if close else ""
+    hint = f"; did you mean {_short(by_case[close[0]])}?" if close else _hint_of_spaces(first)
     raise TableError(f"{name}: no column is called {target!r}; the first line has {shown}{hint}")
+
+
+def _hint_of_spaces(first: list[str]) -> str:
+    """A question for whoever made a table whose first line is a single cell of several words."""
+    is_spaced = len(first) == 1 and " " in first[0]
+    return "; are its cells separated by spaces? Put commas between them" if is_spaced else ""
 
 
 def _named(cells: list[str]) -> list[str]:
@@ -215,9 +241,8 @@ class _Body:
         for j in self.features:
             if self.bad[j] == n > 1:
                 what = f"holds text such as {_short(self.texts[j])}" if j in self.texts else "is empty"
-                raise TableError(
-                    f"{self.name}: column {_short(columns[j])} {what}, and numbers are needed; leave that column out"
-                )
+                option = columns[j] if columns[j].isidentifier() and len(columns[j]) <= 30 else f"{j + 1}"
+                raise TextColumnError(f"{self.name}: column {_short(columns[j])} {what}, and numbers are needed", option)
         if total := sum(self.bad):
             cells = [f"line {line}, column {_short(columns[j])}: {_short(text)}" for line, j, text in self.bad_cells]
             more = f"; and {total - len(cells)} more" if total > len(cells) else ""
@@ -251,7 +276,8 @@ def class_names(labels: Sequence[str]) -> list[str]:
 def classes_of(table: Table) -> list[str]:
     """The names of the classes of a table, in the order of `class_names`.
 
-    Raises a TableError if there is a single class, or so many (more than half as many as rows) that these are no classes.
+    Raises a TableError if there is a single class, if they are so many (more than half as many as rows) that these are no
+    classes, and for numbers that are not whole of which some is there once: a measurement.
     """
     if table.labels is None:
         raise TableError(f"{table.path}: the table was read without a target, and so has no classes")
@@ -260,12 +286,14 @@ def classes_of(table: Table) -> list[str]:
         raise TableError(
             f"{table.path}: every row has the class {names[0]!r} in column {table.target!r}; there is nothing to tell apart"
         )
-    if 2 * len(names) > n:
-        read = Numbers(",")
-        kind = "a number to predict" if all(read(label) is not None for label in names) else "a name for each row"
+    read = Numbers(table.delimiter)
+    numbers = [number for label in names if (number := read(label)) is not None]
+    is_fine = not all(map(float.is_integer, numbers)) and 1 in Counter(table.labels).values()
+    if 2 * len(names) > n or (is_fine and len(numbers) == len(names)):
+        kind = "a measured number" if len(numbers) == len(names) else "a name for each row"
         raise TableError(
-            f"{table.path}: column {table.target!r} has {len(names)} different entries in {n} rows; it looks like {kind} "
-            "rather than classes"
+            f"{table.path}: column {table.target!r} has {len(names)} different entries in {n} rows and looks like {kind}; "
+            "train tells classes apart"
         )
     return names
 

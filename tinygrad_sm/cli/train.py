@@ -14,15 +14,16 @@ from rich.console import Console
 
 import tinygrad_sm as tg
 from tinygrad_sm.cli import shared
+from tinygrad_sm.cli.cells import TableError
 from tinygrad_sm.cli.classifier import Classifier
 from tinygrad_sm.cli.classifying import classify
-from tinygrad_sm.cli.table import Table, classes_of, read_table, standardise
+from tinygrad_sm.cli.table import Table, TextColumnError, classes_of, read_table, standardise
 from tinygrad_sm.nn.layers import ACTIVATIONS
 
 STEPS = 600  # that a small table needs; how many epochs these are depends on its rows
 WATCHED = 500  # rows to learn from, of which a tenth can be spared to watch the training
 MOST_WEIGHTS = 5_000_000
-OF_TRAINING = "hidden activation epochs batch_size learning_rate held_out seed save".split()
+OF_TRAINING = "ignore hidden activation epochs batch_size learning_rate held_out seed save".split()
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -45,6 +46,7 @@ def train(
     context: typer.Context,
     data: Annotated[Path, typer.Option(help="A CSV file: numbers, and a column of classes.", show_default=False)],
     target: Annotated[str | None, typer.Option(help="The column of the classes: its name, or its number from 1.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(metavar="<str>", help="Columns to leave out, such as colour,id.")] = None,
     header: Annotated[
         bool | None,
         typer.Option("--header/--no-header", help="Whether the first line has names.", show_default="find out"),
@@ -52,10 +54,13 @@ def train(
     hidden: Annotated[str, typer.Option(help='Widths of the hidden layers, such as "32,16"; "" for none.')] = "32",
     activation: Annotated[str, typer.Option(help=f"Between the layers: {', '.join(ACTIVATIONS)}.")] = "relu",
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="How often to go through the rows.", show_default="5 to 50, by their number")
+        int | None,
+        typer.Option(min=1, metavar="<int>", help="How often to go through the rows.", show_default="5 to 50, by their number"),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows a step.")] = 32,
-    learning_rate: Annotated[float, typer.Option(help="Of Adam; it falls to 0 along a cosine.")] = 0.01,
+    batch_size: Annotated[int, typer.Option(min=1, metavar="<int>", help="Rows a step.")] = 32,
+    learning_rate: Annotated[
+        float, typer.Option("--learning-rate", "--lr", help="Of Adam; it falls to 0 along a cosine.")
+    ] = 0.01,
     held_out: Annotated[float, typer.Option("--test", help="The share of the rows that is held out to test.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Of the split, the weights and the order of the rows.")] = 0,
     array: Annotated[shared.Library, typer.Option(help="The arrays to compute on.")] = shared.Library.nd,
@@ -86,7 +91,7 @@ def train(
         _check(plan)
         save = save or Path(f"{data.stem}.safetensors")
         shared.must_be_writable(save, other_than=[data])
-        table = read_table(data, target, header=header)
+        table = _table(data, target, header, ignore or [])
         _learn_and_save(console, table, plan, save)
 
 
@@ -113,6 +118,14 @@ def _widths(text: str) -> list[int]:
     return [*map(int, parts)]
 
 
+def _table(data: Path, target: str, header: bool | None, ignore: list[str]) -> Table:
+    columns = [part.strip() for text in ignore for part in text.split(",") if part.strip()]
+    try:
+        return read_table(data, target, header=header, ignore=columns)
+    except TextColumnError as error:
+        raise TableError(f"{error}; leave it out with --ignore {','.join([*columns, error.option])}") from None
+
+
 def _check(plan: Plan) -> None:
     if plan.activation not in ACTIVATIONS:
         raise ValueError(f"--activation: {plan.activation!r} is none of {', '.join(ACTIVATIONS)}")
@@ -132,7 +145,7 @@ def _learn_and_save(console: Console, table: Table, plan: Plan, save: Path) -> N
     means, scales = standardise([table.X[i] for i in learn])
     tg.manual_seed(plan.seed)
     network = _network([len(means), *plan.hidden, len(classes)], plan)
-    trained = Classifier(table.columns, table.has_header, table.target or "", classes, means, scales, network)
+    trained = Classifier(table.columns, table.has_header, table.target or "", classes, means, scales, network, table.ignored)
     rows = trained.standardised(table)
     if not plan.quiet:
         _tell(console, table, classes, labels, learn, test, plan)
@@ -196,6 +209,8 @@ def _tell(
     names = "names in the first line" if table.has_header else "no names of columns"
     console.print(f"{Path(table.path).name}: {len(labels):,} rows, {DELIMITERS[table.delimiter]} between cells, {names}.")
     console.print(f"{len(table.columns)} columns to learn from: {shared.listed(table.columns)}")
+    if table.ignored:
+        console.print(f"Ignored: {shared.listed(table.ignored)}")
     counts = Counter(labels)
     mix = shared.listed([f"{shared.shown(name)} ({counts[k]:,})" for k, name in enumerate(classes)], most=12, width=40)
     console.print(f"{len(classes)} classes in {shared.shown(table.target or '')}: {mix}")

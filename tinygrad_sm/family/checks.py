@@ -112,10 +112,13 @@ def class_indices(xp: Any, targets: Any, sizes: Shape, axis: int, name: str, wha
         indices = xp.asarray(targets) if type(targets) is int else targets
         _in_range(xp, indices, classes, name)
         return indices
+    hint = ""
+    if given == rows:
+        measured = kind == "real floating" and _some(xp, xp.not_equal(xp.floor(targets), targets))
+        hint = "; to predict numbers take tg.mse_loss" if measured else "; these look like class indices: convert them to ints"
     raise TypeError(
         f"{name}: targets are class indices (ints of shape {rows})" + (f" or {other}" if other else "") + ", "
-        f"not {'floats' if kind == 'real floating' else kind} of shape {given}"
-        + ("; these look like class indices: convert them to ints" if given == rows else "")
+        f"not {'floats' if kind == 'real floating' else kind} of shape {given}{hint}"
     )
 
 
@@ -135,8 +138,7 @@ def _in_range(xp: Any, labels: Any, classes: int, name: str) -> None:
 
 def answers(xp: Any, targets: Any, logits: Any, name: str) -> Any:
     """Targets of yes-or-no questions: between 0 and 1, in the shape of the logits; yes and no may be bools or ints."""
-    if shape(targets) != shape(logits):
-        raise ValueError(f"{name}: targets of shape {shape(targets)} for logits of shape {shape(logits)}")
+    _same_shape(shape(targets), shape(logits), f"{name}: targets of shape {shape(targets)} for logits of shape {shape(logits)}")
     targets = _floats_like(xp, targets, logits)
     if _some(xp, (targets < 0.0) | (targets > 1.0)):
         raise ValueError(f"{name}: targets are between 0 and 1, and some are not")
@@ -157,10 +159,13 @@ def numbers_like(xp: Any, targets: Any, predictions: Any, name: str) -> Any:
     """Targets that are numbers in the shape of the predictions, without broadcasting: (n,) against (n, 1) would be n * n."""
     _no_mask(targets, xp, name, "targets")
     given, wanted = shape(targets), shape(predictions)
-    if given != wanted:
-        remedy = f"; reshape them to {wanted}" if prod(given) == prod(wanted) else ""
-        raise ValueError(f"{name}: targets of shape {given} for predictions of shape {wanted}{remedy}")
+    _same_shape(given, wanted, f"{name}: targets of shape {given} for predictions of shape {wanted}")
     return _floats_like(xp, targets, predictions)
+
+
+def _same_shape(given: Shape, wanted: Shape, problem: str) -> None:
+    if given != wanted:
+        raise ValueError(problem + (f"; reshape them to {wanted}" if prod(given) == prod(wanted) else ""))
 
 
 def _floats_like(xp: Any, targets: Any, like: Any) -> Any:

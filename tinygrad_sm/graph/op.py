@@ -118,7 +118,10 @@ class Op:
             return self.forward(values_of(xp), *values, **settings)
         out = self._compute(xp, data, settings)
         if not (tracked and is_recording()):
-            return leaf(out, cls, requires_grad=False)
+            result = leaf(out, cls, requires_grad=False)
+            if not is_recording():
+                result._params = {}  # this tells it from a leaf that somebody made
+            return result
         if len(data) > 1:
             inputs = [x if isinstance(x, Value) else d for x, d in zip(inputs, data, strict=True)]
         return record(cls, self, out, tuple(inputs), tuple(data), settings)

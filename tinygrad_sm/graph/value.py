@@ -239,6 +239,11 @@ class Value:
     def __setitem__(self, key: Any, value: Any) -> None:
         raise TypeError("a Value never changes in place: build a new one, for example with tg.where(mask, new, old)")
 
+    def __isub__(self, other: Any) -> Any:
+        if self.op is None and self.requires_grad and not is_recording():  # p would become a constant
+            raise TypeError("a Value never changes in place: write p.data = p.data - lr * p.grad, or let an optimizer step")
+        return NotImplemented  # so it is p = p - other
+
     # --- comparisons are by value and give plain data; == and hash are by identity, so that Values can be keys
 
     def __lt__(self, other: Any) -> Any:
@@ -406,6 +411,11 @@ def leaf(data: Any, cls: type[Value] = Value, requires_grad: bool = True, name: 
     value._order = next_order()
     value.name, value.requires_grad = name, requires_grad
     return value
+
+
+def is_leaf(x: Value) -> bool:
+    """Whether somebody made this Value: it is no result of an op, recorded or not."""
+    return x.op is None and x._params is None
 
 
 def plain(x: Any) -> Any:

@@ -39,6 +39,12 @@ class Array:
     def __init__(self, *_: object) -> None:
         raise TypeError("make arrays with nd.asarray(...), nd.zeros(...) and the like")
 
+    def __getattr__(self, name: str) -> Any:
+        from tinygrad_sm import nd  # the functions are built on this class
+
+        hint = f"; it is a function, tg.nd.{name}(x)" if callable(getattr(nd, name, None)) else ""
+        raise AttributeError(f"arrays of tinygrad_sm.nd have no {name!r}{hint}", name=name, obj=self)
+
     # --- what it is
 
     @property
@@ -164,7 +170,10 @@ class Array:
 
     # --- operators
 
-    __hash__ = None  # type: ignore[assignment]  # == compares element by element
+    def __hash__(self) -> int:
+        if self.shape:
+            raise TypeError("an array is no key, for == compares element by element; x.tolist() gives its numbers")
+        return hash(self._flat[0])  # a single number is as good as the number itself
 
     def __add__(self, other: Any) -> Any:
         return binary("add", self, other)

@@ -161,7 +161,6 @@ def running_totals(row: Sequence[float]) -> list[float]:
 
 
 if hasattr(math, "sumprod"):  # CPython 3.12 and newer: one C call, with the precision of twice a float
-
     _sumprod = math.sumprod
 
     def dots(rows: Sequence, columns: Sequence) -> list:

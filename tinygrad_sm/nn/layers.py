@@ -364,14 +364,12 @@ def _as_eps(eps: float, layer: str) -> float:
 
 
 def inputs_like(parameter: Value, x: Any, name: str) -> Any:
-    """Inputs as floats; lists and ints become arrays of the library and element type of the parameter."""
+    """Inputs as floats: lists, ints and arrays of another library become arrays like the parameter; Values stay."""
     if isinstance(x, Value):
         return x
-    data = as_data(x, name)
-    given = isinstance(x, (list, tuple)) or (
-        is_array(x) and data is not x and namespace_of([x]) is namespace_of([parameter.data])
-    )
-    return moved_like(data, parameter.data) if given else data
+    data, like = as_data(x, name), parameter.data
+    fits = is_array(x) and data is x and namespace_of([x]) is namespace_of([like])
+    return data if fits or type(data) is float else moved_like(data, like)
 
 
 def must_end_in(layer: Module, x: Any, sizes: tuple[int, ...]) -> tuple[int, ...]:

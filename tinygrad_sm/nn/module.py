@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from tinygrad_sm.graph import Value
 from tinygrad_sm.graph.namespaces import as_data, shape
-from tinygrad_sm.graph.value import plain
+from tinygrad_sm.graph.value import is_leaf, plain
 from tinygrad_sm.ops.helpers import moved, moved_like
 
 
@@ -63,10 +63,13 @@ class Module:
                 _ = [*module._own(path)]  # afterwards nothing tells a lost parameter from a result kept for looking at
                 module._ran = True
         try:
-            return self.forward(*inputs, **settings)
+            outputs = self.forward(*inputs, **settings)
         except LayerError as error:
             error.found_in(self)
             raise
+        if outputs is None:
+            raise TypeError(f"{self.title()}: forward returned None; does it end in `return`?")
+        return outputs
 
     # --- what is in it
 
@@ -105,12 +108,12 @@ class Module:
         """The parameters of this module itself, with paths."""
         for name, x in _parts(self):
             if isinstance(x, Value):
-                if x.op is None:
+                if is_leaf(x):
                     yield _joined(path, name), x
                 elif not self._ran:
                     raise TypeError(
-                        f"{_joined(path, name)} of {type(self).__name__} is the result of {x.op.name}, so training would not "
-                        "reach it; a parameter is a leaf: compute with plain data first, then make it a Value"
+                        f"{_joined(path, name)} of {type(self).__name__} is the result of {x.op.name if x.op else 'an op'}, so "
+                        "training would not reach it; compute with plain data first, and then make the parameter, a Value"
                     )
 
     def _state(self) -> dict[str, Value]:

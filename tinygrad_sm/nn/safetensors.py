@@ -32,6 +32,11 @@ _CODES = {kind: code for kind, _, code in _TABLE}
 _SIZES = {kind: struct.calcsize(f"<{code}") for kind, code in _CODES.items()}
 _RANKS = {kind: rank for rank, kind in enumerate(_CODES)}
 _LONGEST_HEADER = 100_000_000
+_OTHERS = {  # what others write weights to, by its first bytes
+    b"PK": "a zip file, such as a checkpoint of PyTorch or an .npz of NumPy",
+    b"\x80": "a pickle, such as an old checkpoint of PyTorch",
+    b"\x93NUMPY": "an array of NumPy",
+}
 
 _short = Repr()  # a hostile header may hold anything, of any length
 _short.maxstring = _short.maxother = 100
@@ -62,16 +67,22 @@ def load(path: Any, model: Any = None) -> Any:
     """The arrays of a safetensors file by name; or, given a model, the model with them as its weights.
 
     `load(path, model)` and `load(model, path)` are the same. The model takes the weights through `load_state_dict`, whose
-    errors (a name that is missing or too much, another shape) then name the file. Raises what `read` raises.
+    errors (a name that is missing or too much, another shape) then name the file. Raises what `read` raises, and a ValueError
+    for a model and a file of `tinygrad-sm train`, whose network is nothing without the means and scales beside it.
     """
     if hasattr(path, "load_state_dict"):
         path, model = model, path
     elif not (model is None or hasattr(model, "load_state_dict")):
         raise TypeError(f"load: needs a model with load_state_dict, not {type(model).__name__}")
-    tensors, _ = read(path)
+    tensors, metadata = read(path)
     if model is None:
         return tensors
     try:
+        if metadata.get("format", "").startswith("tinygrad-sm train"):
+            raise ValueError(
+                "written by `tinygrad-sm train`: its network takes standardised columns; "
+                "tinygrad_sm.cli.classifier.Classifier.load(path) gives it with its means and scales"
+            )
         model.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError) as error:
         reason = str(error).removeprefix("load_state_dict: ")
@@ -200,12 +211,17 @@ def _take(file: BinaryIO, n: int) -> bytes:
 
 def _header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
     """The header, and how many bytes of the file come after it."""
+    start = _take(file, min(size, 8))
+    length = int.from_bytes(start, "little")
+    if size >= 8 and length <= min(size - 8, _LONGEST_HEADER):
+        return _parse(_take(file, length)), size - 8 - length
+    if file.read(1) != b"{":  # else it is a safetensors file that was cut off
+        for magic, what in _OTHERS.items():
+            if start.startswith(magic):
+                raise SafetensorsError(f"it is {what}; load it with what wrote it, and save it with safetensors")
     if size < 8:
         raise SafetensorsError(f"a safetensors file has 8 bytes or more, and this one {size}")
-    length = int.from_bytes(_take(file, 8), "little")
-    if length > min(size - 8, _LONGEST_HEADER):
-        raise SafetensorsError(f"it announces a header of {length:,} bytes and has {size:,} in all; is it a safetensors file?")
-    return _parse(_take(file, length)), size - 8 - length
+    raise SafetensorsError(f"it announces a header of {length:,} bytes and has {size:,} in all; is it a safetensors file?")
 
 
 def _parse(text: bytes) -> dict[str, Any]:

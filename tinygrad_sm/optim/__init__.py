@@ -11,6 +11,9 @@
 0.000000
 """
 
+import sys as _sys
+import typing as _typing
+
 from tinygrad_sm.optim.clipping import clip_grad_norm, clip_grad_value
 from tinygrad_sm.optim.optimizers import SGD, Adam, AdamW, Optimizer, RMSprop
 from tinygrad_sm.optim.schedulers import (
@@ -43,3 +46,15 @@ __all__ = [
     "clip_grad_norm",
     "clip_grad_value",
 ]
+
+_IN_PYTORCH = {
+    "lr_scheduler": "the schedules are in tg.optim itself, such as tg.optim.StepLR",
+    "clip_grad_norm_": "it is tg.optim.clip_grad_norm, without the underscore",
+}
+
+if not _typing.TYPE_CHECKING:  # or a type checker would take any name for one of the module's
+
+    def __getattr__(name):
+        if name in _IN_PYTORCH:
+            raise AttributeError(f"tg.optim has no {name}: {_IN_PYTORCH[name]}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=_sys.modules[__name__])

@@ -69,6 +69,19 @@ class Optimizer:
             if state:
                 self.state[p] = state
 
+    @property
+    def lr(self) -> float:
+        """The learning rate, of the first group if there are several; setting it sets that of all."""
+        if "lr" not in self.defaults:
+            raise AttributeError(f"{type(self).__name__} has no learning rate")
+        return self.param_groups[0]["lr"]
+
+    @lr.setter
+    def lr(self, rate: float) -> None:
+        rate = setting(f"{type(self).__name__}: lr", "lr", rate)
+        for group in self.param_groups:
+            group["lr"] = rate
+
     def zero_grad(self) -> None:
         """Every gradient goes back to none yet."""
         for group in self.param_groups:

@@ -11,8 +11,10 @@ from typing import Any
 from tinygrad_sm.datasets.arguments import generator
 from tinygrad_sm.family import LabelError, cross_entropy
 from tinygrad_sm.graph import Value, no_grad
-from tinygrad_sm.graph.namespaces import kind_of, namespace_of, shape
+from tinygrad_sm.graph.namespaces import is_array, kind_of, namespace_of, shape
+from tinygrad_sm.graph.value import plain
 from tinygrad_sm.nd.shapes import brief, flatten, row_major, whole_number
+from tinygrad_sm.nn import CrossEntropyLoss
 from tinygrad_sm.ops.helpers import count
 from tinygrad_sm.optim import Adam, Optimizer, ReduceLROnPlateau
 from tinygrad_sm.training import diagnosis
@@ -99,11 +101,11 @@ def fit(
     like = sample_of(model, X, optimizer)
     X, y = rows_of(X, y, like, "fit")
     xp = namespace_of([like])
-    _try_out(model, loss, X, y, xp, "fit")
+    _try_out(model, loss, X, y, xp, "fit", batch_size)
     held_out: tuple[Any, Any] | None = None
     if isinstance(validation, (tuple, list)) and len(validation) == 2:
         held_out = rows_of(validation[0], validation[1], like, "fit: validation")
-        _try_out(model, loss, *held_out, xp, "fit: validation")
+        _try_out(model, loss, *held_out, xp, "fit: validation", batch_size)
     elif validation is not None:
         (X, y), held_out = _kept_back(X, y, xp, validation, draw)
     if optimizer is None:
@@ -208,7 +210,7 @@ class _Run:
             if validated[1] is not None:
                 history.validation_accuracy.append(validated[1])
         if "lr" in self.optimizer.defaults:
-            history.learning_rate.append(self.optimizer.param_groups[0]["lr"])
+            history.learning_rate.append(self.optimizer.lr)
         history.seconds.append(perf_counter() - self.began)
 
 
@@ -247,20 +249,42 @@ def _kept_back(X: Any, y: Any, xp: Any, validation: Any, draw: Random) -> Any:
     return tuple((picked(X, xp, rows), picked(y, xp, rows)) for rows in (learn, keep))
 
 
-def _try_out(model: Any, loss: Loss, X: Any, y: Any, xp: Any, name: str) -> None:
-    """Runs two rows through network and loss, those with the smallest and the largest label: what does not fit shows here."""
+def _try_out(model: Any, loss: Loss, X: Any, y: Any, xp: Any, name: str, batch_size: int) -> None:
+    """Runs a batch through network and loss, with the smallest and the largest label in it: what does not fit shows here."""
     labels, sizes = flatten(y) if kind_of(y, xp) == "integral" else ([], shape(y))
     step = len(labels) // sizes[0] or 1
-    rows = [labels.index(label) // step for label in (min(labels), max(labels))] if labels else [0, -1 % sizes[0]]
+    extremes = [labels.index(label) // step for label in (min(labels), max(labels))] if labels else [0, -1 % sizes[0]]
+    rows = [*dict.fromkeys((*extremes, *range(min(batch_size, sizes[0]))))][: max(batch_size, 2)]
     try:
         with mode(model, training=False), no_grad(), diagnosis.quiet(xp):
-            _must_be_one_number(loss(model(picked(X, xp, rows)), picked(y, xp, rows)))
+            outputs, targets = model(picked(X, xp, rows)), picked(y, xp, rows)
+            if loss is cross_entropy or (isinstance(loss, CrossEntropyLoss) and "axis" not in loss.settings):
+                _must_be_classes(outputs, targets, xp, name)
+            _must_be_one_number(loss(outputs, targets))
     except LabelError as error:
         if error.label not in labels:  # of targets that the loss made itself
             raise
         place = labels.index(error.label)
         position = tuple(place // size % n for n, size in zip(sizes, row_major(sizes), strict=True))
         raise LabelError(name, error.label, position, error.classes) from None
+
+
+def _must_be_classes(outputs: Any, targets: Any, xp: Any, name: str) -> None:
+    """Refuses what cross-entropy would take, and learn nothing of use from."""
+    given = shape(plain(outputs)) if is_array(plain(outputs)) else ()
+    if given[-1:] == (1,):
+        raise ValueError(
+            f"{name}: with one output a row there is one class, and cross-entropy is always 0; for two classes take two "
+            "outputs, or loss=tg.binary_cross_entropy with y of shape (n, 1); for numbers loss=tg.mse_loss"
+        )
+    if kind_of(targets, xp) == "real floating" and shape(targets) == given:
+        sums = xp.sum(targets, axis=-1)
+        if bool(xp.any(xp.abs(sums - 1.0) > 1e-3)):
+            wrong = next(total for total in flatten(sums)[0] if not abs(total - 1.0) <= 1e-3)
+            raise ValueError(
+                f"{name}: targets of the outputs' shape are probabilities, and those of one row sum to {float(wrong):.6g}; for "
+                "numbers take loss=tg.mse_loss, for several yes-or-no answers a row loss=tg.binary_cross_entropy"
+            )
 
 
 def _must_be_one_number(loss: Any) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_sm import nd
+from tinygrad_sm.family.checks import class_indices
 from tinygrad_sm.graph import no_grad
 from tinygrad_sm.graph.namespaces import is_array, kind_of, namespace_of, shape
 from tinygrad_sm.graph.value import plain
 from tinygrad_sm.nd.shapes import whole_number
-from tinygrad_sm.ops.helpers import as_plain, count
+from tinygrad_sm.ops.helpers import as_plain, count, moved
 from tinygrad_sm.training.batches import (
     Loss,
     as_rows,
@@ -27,9 +28,10 @@ from tinygrad_sm.training.diagnosis import quiet
 def predict(model: Any, X: Any, *, outputs: bool = False, batch_size: int = 256) -> Any:
     """The most likely class of each row of X, as an array of ints; with `outputs=True` what the network gives, as it is.
 
-    X are rows of inputs: lists, or an array of any library, which is moved to that of the network. Nothing is recorded, and
-    Dropout does nothing. The class is that of the largest output, be it a logit or a probability; the first of equals. Raises a
-    ValueError for a network with one output a row, which has no classes to choose from.
+    X are rows of inputs: lists, or an array of any library. The network computes in its own, and the answer is in that of X
+    (for lists in that of the network). Nothing is recorded, and Dropout does nothing. The class is that of the largest output,
+    be it a logit or a probability; the first of equals. Raises a ValueError for a network with one output a row, which has
+    no classes to choose from.
 
     >>> import tinygrad_sm as tg
     >>> tg.predict(lambda x: x @ [[1.0, 0.0], [0.0, 1.0]], [[3.0, 1.0], [0.0, 2.0]])
@@ -37,37 +39,45 @@ def predict(model: Any, X: Any, *, outputs: bool = False, batch_size: int = 256)
     """
     must_be_callable(model, "predict")
     batch_size = whole_number(batch_size, "predict: batch_size")
+    X = plain(X.to_numpy() if hasattr(X, "to_numpy") else X)
     like = sample_of(model, X)
-    xp, X = namespace_of([like]), inputs_of(X, like, "predict")
+    xp = namespace_of([like])
+    library = namespace_of([X]) if is_array(X) else xp
+    X = inputs_of(X, like, "predict")
     if not shape(X)[0]:
         raise ValueError("predict: X has no rows")
     with mode(model, training=False), no_grad():
         parts = [_one_a_row(model(picked(X, xp, rows)), len(rows)) for rows in batches(shape(X)[0], batch_size)]
     found = xp.concat(parts, axis=0)
     if outputs:
-        return found
+        return moved(found, library)
     if len(shape(found)) < 2 or shape(found)[-1] < 2:
         hint = "" if len(shape(X)) > 1 else f"; and X of shape {shape(X)} is rows of one number: for a single row give [x]"
         raise ValueError(
             f"predict: the network gives outputs of shape {shape(found)}, one number a row, so there are no classes to "
             f"choose from; outputs=True gives the numbers{hint}"
         )
-    return xp.argmax(found, axis=-1)
+    return moved(xp.argmax(found, axis=-1), library)
 
 
 def accuracy(model: Any, X: Any, y: Any = None, *, batch_size: int = 256) -> float:
     """The share of rows, from 0 to 1, whose most likely class is the target: `accuracy(model, X, y)`.
 
-    Also `accuracy(predictions, y)`, where the predictions are classes (ints of the shape of y), or logits or probabilities
-    (floats with an axis of classes more). Raises a ValueError where shapes do not fit, and a TypeError for targets that are
-    not ints.
+    Also `accuracy(predictions, y)`, where the predictions are classes (ints or bools of the shape of y), or logits or
+    probabilities (floats with an axis of classes more). Raises a ValueError where shapes do not fit, a TypeError for targets
+    that are neither ints nor bools, and a `LabelError` for a target that no output stands for.
 
     >>> import tinygrad_sm as tg
     >>> tg.accuracy([0, 1, 2, 2], [0, 1, 2, 0])
     0.75
     """
     if y is not None:
-        found, targets = predict(model, X, batch_size=batch_size), y
+        found, targets = predict(model, X, outputs=True, batch_size=batch_size), y
+        if len(shape(found)) < 2 or shape(found)[-1] < 2:
+            raise ValueError(
+                f"accuracy: the network gives outputs of shape {shape(found)}, one number a row; for yes-or-no answers write "
+                "tg.accuracy(tg.predict(model, X, outputs=True) > 0, y), with y in the shape of the outputs"
+            )
     elif callable(model) and not is_array(model):
         raise TypeError("accuracy: needs the targets too, as accuracy(model, X, y)")
     else:
@@ -76,10 +86,13 @@ def accuracy(model: Any, X: Any, y: Any = None, *, batch_size: int = 256) -> flo
     xp, targets = namespace_of([like]), as_rows(targets, like, "accuracy: targets")
     if not count(targets, None):
         raise ValueError("accuracy: there are no targets")
+    found, targets = (xp.astype(x, xp.int64) if kind_of(x, xp) == "bool" else x for x in (found, targets))
     if kind_of(targets, xp) != "integral":
         raise TypeError("accuracy: the targets are classes, given as ints")
     right = right_ones(found, targets, xp)
-    if right is None:
+    if right is not None:
+        class_indices(xp, targets, shape(found), len(shape(targets)), "accuracy", "outputs")
+    else:
         if kind_of(found, xp) != "integral" or shape(found) != shape(targets):
             raise ValueError(
                 f"accuracy: predictions of shape {shape(found)} for targets of shape {shape(targets)}; they should be classes "

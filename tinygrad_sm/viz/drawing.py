@@ -38,7 +38,8 @@ def draw(
     A small array shows its numbers, a larger one min, mean and max. The gradient's cell is empty until one has arrived.
     What an op took stands at its left side from top to bottom, by position or by name; a dashed edge carries no gradient.
     Leaves are inputs (blue), parameters (orange: those of a Module, and those whose name is a path or weight or bias) and
-    constants (grey, dashed where they are plain data). The picture is of this moment and does not change afterwards.
+    constants (grey, dashed where they are plain data). A leaf whose data was rebound since, as an optimizer does, shows what
+    was computed with, and beside "now" what it holds. The picture is of this moment and does not change afterwards.
 
     `names` gives Values, Modules and plain arrays names, as in `names=locals()`; also a Module itself. Otherwise a Value's
     own `.name` is shown. Of more than `max_nodes` Values the newest are drawn, and one node stands for the others.
@@ -100,8 +101,8 @@ class Drawing:
         if suffix in _TEXTS:
             return write_whole(path, self.source)
         if suffix not in _PICTURES:
-            known = ", ".join(_PICTURES + _TEXTS)
-            raise ValueError(f"save: the suffix picks the format ({known}), and {os.fspath(path)!r} has {suffix or 'none'!r}")
+            known, has = ", ".join(_PICTURES + _TEXTS), repr(suffix) if suffix else "none"
+            raise ValueError(f"save: the suffix picks the format ({known}), and {os.fspath(path)!r} has {has}")
         return write_whole(path, self.svg() if suffix == ".svg" else self._render(suffix[1:]))
 
     def _render(self, kind: str) -> bytes:

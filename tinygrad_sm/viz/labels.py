@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from math import isfinite
 from typing import Any
 
@@ -140,15 +141,18 @@ def caption(html: str) -> str:
     return _table(f"<TR><TD>{html}</TD></TR>", COLOURS["constant"], "DASHED")
 
 
-def value_label(node: Value, name: str | None, role: str, operands: Sequence[str]) -> str:
+def value_label(node: Value, name: str | None, role: str, operands: Sequence[str], used: Sequence[Any] = ()) -> str:
     """The label of a Value: its name, its op or its role as a leaf, shape, value and gradient.
 
-    `operands` are the words at the ports i0, i1, ... on the left side, where the edges arrive.
+    `operands` are the words at the ports i0, i1, ... on the left side, where the edges arrive. `used` is the data of a leaf
+    when it was computed with, oldest first.
     """
-    value = statistics(node.data)
+    past = [facts for facts, _ in groupby(map(statistics, used or [node.data]))]
+    now = past[-1] if not used or used[-1] is node.data else statistics(node.data)
+    values = [("then" if i else "value", facts) for i, facts in enumerate(past)] + [("now", now)] * (now != past[-1])
     rows = [("shape", [str(node.shape)])] if node.shape else []
-    rows += [("", [_grey(key) for key in value])] if "" not in value else []
-    rows.append(("value", [*map(_lines, value.values())]))
+    rows += [("", [_grey(key) for key in now])] if "" not in now else []
+    rows += [(word, [*map(_lines, facts.values())]) for word, facts in values]
     if node.requires_grad:  # an empty cell until a gradient has arrived, since none is not zero
         rows.append(("grad", [*map(_lines, statistics(node.grad).values())] if node.has_grad else [""]))
 

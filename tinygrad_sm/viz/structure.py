@@ -6,7 +6,7 @@ edges, and compass points.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_sm.graph import Value, history
@@ -35,6 +35,7 @@ def graph_of(
 
     everything = history(value)
     older = max(len(everything) - most, 0)
+    used = _data_used(everything)
     ids = {node: "older" if i < older else f"n{i}" for i, node in enumerate(everything)}
     if older:
         add("older", labels.caption(f"… {older} older node{'s' * (older != 1)}"), "left out by max_nodes")
@@ -44,7 +45,7 @@ def graph_of(
         name = str(names.get(id(node)) or node.name or "")
         role = node.op.name if node.op is not None else _role(node, name, id(node) in parameters)
         words = [word for _, word, _ in operands] if len(operands) > 1 else []
-        add(me, labels.value_label(node, name, role, words), _about(node, name, role))
+        add(me, labels.value_label(node, name, role, words, used.get(node, ())), _about(node, name, role))
         for port, (place, word, x) in enumerate(operands):
             if isinstance(x, Value):
                 source = ids[x]
@@ -80,6 +81,18 @@ def _operands(node: Value) -> Iterator[tuple[int, str, Any]]:
     for i, x in enumerate(node.inputs):
         if x is not None:
             yield i, own_names[i] if own_names else str(i), x
+
+
+def _data_used(nodes: Iterable[Value]) -> dict[Value, list[Any]]:
+    """The data that each leaf had when it was used, oldest first: it may have been rebound between two uses, and since."""
+    found: dict[Value, list[Any]] = {}
+    for node in nodes:
+        for x, data in zip(node.inputs, node._saved, strict=True):
+            if isinstance(x, Value) and x.op is None:
+                versions = found.setdefault(x, [])
+                if not versions or versions[-1] is not data:
+                    versions.append(data)
+    return found
 
 
 def _role(leaf: Value, name: str, is_parameter: bool) -> str:
