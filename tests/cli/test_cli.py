@@ -19,7 +19,9 @@ def run(*arguments):
 
 
 def test_without_arguments_it_says_what_can_be_done():
-    output = run().output
+    result = run()
+    output = result.output
+    assert result.exit_code == 0 and "Usage" in output and max(map(len, output.splitlines())) <= 80
     assert all(command in output for command in COMMANDS)
     assert "tinygrad-sm demo" in output
 
@@ -29,6 +31,11 @@ def test_every_command_explains_itself(command):
     result = run(command, "--help")
     assert result.exit_code == 0
     assert "Usage" in result.output
+    assert max(map(len, result.output.splitlines())) <= 80
+
+
+def test_both_spellings_of_the_learning_rate_fit_into_the_help():
+    assert "--learning-rate,--lr " in run("train", "--help").output
 
 
 def test_the_version():

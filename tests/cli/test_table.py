@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tinygrad_sm.cli import cells
 from tinygrad_sm.cli.cells import DELIMITERS, TableError
-from tinygrad_sm.cli.table import apply, class_names, classes_of, first_row, read_table, standardise
+from tinygrad_sm.cli.table import TextColumnError, apply, class_names, classes_of, first_row, read_table, standardise
 
 
 @pytest.fixture
@@ -139,12 +139,91 @@ def test_ignored_columns_are_not_read(save):
     content = "city,a,,k\nRome,1,?,x\nOslo,2,,y\n"
     table = read_table(save(content), "k", ignore=["city", "column 3"])
     assert (table.columns, table.X, table.labels, table.has_header) == (["a"], [[1.0], [2.0]], ["x", "y"], True)
+    assert table.ignored == ["city", "column 3"]
     table = read_table(save("1,2\n3,4\n"), ignore=["2"])
-    assert (table.columns, table.X) == (["1"], [[3.0]])
+    assert (table.columns, table.X, table.ignored) == (["column 1"], [[1.0], [3.0]], ["column 2"])
+    table = read_table(save("1,2\n3,4\n"), ignore=[2], header=True)
+    assert (table.columns, table.X, table.ignored) == (["1"], [[3.0]], ["2"])
     with pytest.raises(TableError, match="column 'a' holds text such as 'z'"):
         read_table(save("a,b,k\nz,1,x\nz,2,y\n"), "k", ignore=["b"])
-    with pytest.raises(TableError, match="has no columns to learn from, 4 columns with the target in all"):
+    with pytest.raises(TableError, match=r"has no columns to learn from, 4 columns with the target in all, 3 ignored$"):
         read_table(save(content), "k", ignore=["city", "a", "column 3"])
+
+
+TOWNS = "7,Rome,1,x\n8,Oslo,2,y\n9,Bern,3,y\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "target", "ignore", "columns"),
+    [
+        ("id,city,a,k\n", "k", ["id", "city"], ["a"]),
+        ("id,city,a,k\n", "k", ["2", 1, "1"], ["a"]),
+        ("id,city,a,k\n", 4, ["city"], ["id", "a"]),
+        ("id,city,a,k\n", "4", [2], ["id", "a"]),  # the line of names is told from the columns that stay
+        ("id,city,2020,k\n", 4, ["id", "city"], ["2020"]),  # or from the names that are ignored
+        ("", 4, ["2"], ["column 1", "column 3"]),
+        ("", 4, ["2", "1"], ["column 3"]),
+    ],
+)
+def test_columns_are_ignored_by_name_or_number(save, head, target, ignore, columns):
+    table = read_table(save(head + TOWNS), target, ignore=ignore)
+    numbers = {"id": [7, 8, 9], "a": [1, 2, 3], "2020": [1, 2, 3], "column 1": [7, 8, 9], "column 3": [1, 2, 3]}
+    assert (table.columns, table.labels, table.has_header) == (columns, ["x", "y", "y"], bool(head))
+    assert [*map(list, zip(*table.X, strict=True))] == [numbers[name] for name in columns]
+
+
+@pytest.mark.parametrize(
+    ("content", "target", "ignore", "words"),
+    [
+        (
+            "id,city,a,k\n" + TOWNS,
+            "k",
+            "cty",
+            "no column is called 'cty'; the first line has 'id', 'city', 'a', 'k'; did you mean",
+        ),
+        ("id,city,a,k\n" + TOWNS, "k", "5", "--ignore 5 is no column; their numbers go from 1 to 4"),
+        ("id,city,a,k\n" + TOWNS, "k", 0, "--ignore 0 is no column"),
+        ("id,city,a,k\n" + TOWNS, "k", "k", "--ignore k is the target"),
+        ("id,city,a,k\n" + TOWNS, 4, "4", "--ignore 4 is the target"),
+        ("1,3,2,k\n5,4,7,a\n7,6,8,b\n", "k", "3", "--ignore 3 is the name of one column and the number of another"),
+        ("1,2,3\n4,5,6\n", 3, "id", "no column is called 'id', since the first line ('1', '2', '3') has numbers"),
+    ],
+)
+def test_columns_that_cannot_be_ignored(save, content, target, ignore, words):
+    with pytest.raises(TableError, match=re.escape(words)):
+        read_table(save(content), target, ignore=[ignore])
+
+
+SPACES = "; are its cells separated by spaces? Put commas between them"
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("kind", "no column is called 'kind'; the first line has 'length kind'" + SPACES),
+        ("length kin", "the first line has 'length kind'" + SPACES),
+        ("2", "target 2 is no column; their numbers go from 1 to 1" + SPACES),
+        ("1", "no columns to learn from, 1 column with the target in all" + SPACES),
+    ],
+)
+def test_spaces_are_no_delimiter_and_it_is_said(save, target, words):
+    with pytest.raises(TableError, match=re.escape(words) + "$"):
+        read_table(save("length kind\n1.5 x\n2 y\n"), target)
+    with pytest.raises(TableError) as caught:
+        read_table(save("length of it,kind\n1.5,x\n2,y\n"), "zzz")
+    assert "spaces" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("head", "option"),
+    [("city", "city"), ("größe", "größe"), ("the city", "2"), ("a-b", "2"), ("1990", "2"), ("", "2"), ("x" * 31, "2")],
+)
+def test_a_column_of_texts_says_what_the_option_takes(save, head, option):
+    content = f"a,{head},k\n1,Rome,x\n2,Oslo,y\n"
+    with pytest.raises(TextColumnError, match=r"and numbers are needed$") as caught:
+        read_table(save(content), "k")
+    assert caught.value.option == option
+    assert read_table(save(content), "k", ignore=[option]).X == [[1.0], [2.0]]
 
 
 def test_a_target_without_a_name(save):
@@ -426,9 +505,13 @@ def test_names_of_classes(given, wanted):
     ("labels", "words"),
     [
         (["x"] * 5, "every row has the class 'x' in column 'k'; there is nothing to tell apart"),
-        (["1.5", "2", "3", "2", "7"], "column 'k' has 4 different entries in 5 rows; it looks like a number to predict"),
-        (["ann", "bob", "eve", "2", "2"], "has 4 different entries in 5 rows; it looks like a name for each row"),
-        (["1", "2", "1"], "2 different entries in 3 rows; it looks like a number"),
+        (
+            ["1.5", "2", "3", "2", "7"],
+            "column 'k' has 4 different entries in 5 rows and looks like a measured number; train tells classes apart",
+        ),
+        (["ann", "bob", "eve", "2", "2"], "has 4 different entries in 5 rows and looks like a name for each row; train tells"),
+        (["1", "2", "1"], "2 different entries in 3 rows and looks like a measured number"),
+        (["0.2"] * 5 + ["0.4"] * 5 + ["1"], "has 3 different entries in 11 rows and looks like a measured number"),
     ],
 )
 def test_what_are_no_classes(save, labels, words):
@@ -439,6 +522,10 @@ def test_what_are_no_classes(save, labels, words):
 
 def test_classes(save):
     assert classes_of(read_table(save("a,k\n1,x\n2,y\n3,x\n4,y\n"), "k")) == ["x", "y"]  # half as many as rows
+    for labels in (["0.5"] * 3 + ["1"] * 3, ["1.0"] * 5 + ["2.0"], ["0.5"] * 5 + ["x"]):
+        assert len(classes_of(read_table(save("a,k\n" + "".join(f"1,{label}\n" for label in labels)), "k"))) == 2
+    with pytest.raises(TableError, match="looks like a measured number"):  # with decimal commas
+        classes_of(read_table(save("a;k\n" + "1;1,5\n" * 5 + "1;2,5\n"), "k"))
     with pytest.raises(TableError, match="read without a target"):
         classes_of(read_table(save("a\n1\n2\n")))
 

@@ -248,6 +248,68 @@ def test_epochs_batches_and_rates_arrive(here, monkeypatch):
     assert seen["validation"] is None and seen["progress"] is True
 
 
+def test_the_learning_rate_has_a_short_name(here):
+    for option in ("--lr", "--learning-rate"):
+        right(*LEARN.split(), option, "0.25", "--save", f"{option}.safetensors", *QUICK)
+    right(*LEARN.split(), "--save", "other.safetensors", *QUICK)
+    short, long, other = (Path(f"{name}.safetensors").read_bytes() for name in ("--lr", "--learning-rate", "other"))
+    assert short == long != other
+
+
+TOWNS = ["Rome", "Oslo"]
+HEAD = ["id", "town", "length", "width", "kind"]
+
+
+def numbered() -> list[list[str]]:
+    return [[f"{i}", TOWNS[i % 2], *row] for i, row in enumerate(flowers())]
+
+
+@pytest.mark.parametrize("options", [("--ignore", "town,id"), ("--ignore", " 2 , 1 "), ("--ignore", "id", "--ignore", "2")])
+def test_ignored_columns_are_not_learnt(here, options):
+    write("t.csv", numbered(), HEAD)
+    out = right("--data", "t.csv", "--target", "kind", *options, "--epochs", "3")
+    assert "2 columns to learn from: length, width\nIgnored: id, town\n" in out
+    right(*LEARN.split(), *QUICK)
+    (weights, told), (wanted, metadata) = (safetensors.read(f"{name}.safetensors") for name in ("t", "flowers"))
+    assert {k: x.tolist() for k, x in weights.items()} == {k: x.tolist() for k, x in wanted.items()}
+    assert json.loads(told.pop("ignored")) == ["id", "town"] and json.loads(metadata.pop("ignored")) == []
+    assert told == metadata
+    right("--load", "flowers.safetensors", "--data", "flowers.csv", "--out", "p.csv")
+    out = right("--load", "t.safetensors", "--data", "t.csv", "--out", "q.csv")
+    assert "Not learnt from, and so ignored: id, town\n" in out and "\naccuracy: " in out
+    assert predicted("p.csv") == predicted("q.csv")
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_ignored_columns_without_names_are_where_they_were(here, at):
+    def turned(row: list[str]) -> list[str]:
+        return row[at:] + row[:at]
+
+    order = turned([*range(5)])
+    ignore, target = f"{order.index(0) + 1},{order.index(1) + 1}", f"{order.index(4) + 1}"
+    write("t.csv", [turned(row) for row in numbered()])
+    write("unknown.csv", [[x for x, j in zip(turned(row), order, strict=True) if j != 4] for row in numbered()])
+    write("bare.csv", [[x for x, j in zip(turned(row), order, strict=True) if j in (2, 3)] for row in numbered()])
+    write("named.csv", [turned(row) for row in numbered()], turned(HEAD))
+    write("few.csv", [row[:3] for row in numbered()])
+    right("--data", "t.csv", "--target", target, "--ignore", ignore, *QUICK)
+    outputs = [
+        right("--load", "t.safetensors", "--data", f"{name}.csv", "--out", f"{name}.p")
+        for name in ("t", "unknown", "bare", "named")
+    ]
+    assert ["\naccuracy: " in out for out in outputs] == [True, False, False, True]
+    assert ["Not learnt from" in out for out in outputs] == [True, True, False, True]
+    assert all(predicted(f"{name}.p") == predicted("t.p") for name in ("unknown", "bare", "named"))
+    assert "few.csv has 3 columns" in wrong("--load", "t.safetensors", "--data", "few.csv")
+
+
+def test_a_network_from_before_there_was_ignore_is_read(here):
+    tensors, metadata = safetensors.read("flowers.safetensors")
+    del metadata["ignored"]
+    safetensors.write("flowers.safetensors", tensors, metadata)
+    assert "accuracy: " in right(*PREDICT.split())
+
+
 def test_a_constant_column_is_named_and_harmless(here):
     write("t.csv", [["7", *row] for row in flowers()], ["always", "length", "width", "kind"])
     out = right("--data", "t.csv", "--target", "kind", "--epochs", "2")
@@ -341,7 +403,8 @@ def test_columns_go_by_their_names_and_others_are_ignored_whatever_they_hold(her
 def test_with_the_target_there_is_a_matrix_too(here):
     right("--load", "flowers.safetensors", "--data", "flowers.csv", "--out", "p.csv")
     hits = sum(label == row[2] for (label, _), row in zip(predicted("p.csv"), flowers(), strict=True))
-    out = right("--load", "flowers.safetensors", "--data", "flowers.csv", "--target", "kind")
+    out = right(*PREDICT.split())
+    assert out == right(*PREDICT.split(), "--target", "kind")
     assert f"\naccuracy: {100 * hits / 60:.1f} %\n" in out and "rows: the true class" in out and "ignored" not in out
     quiet = right("--load", "flowers.safetensors", "--data", "flowers.csv", "--out", "p.csv", "--quiet")
     assert quiet.splitlines() == [
@@ -394,7 +457,19 @@ MISTAKES = {  # the command, and what its sentence says
     "--data flowers.csv": "--target is missing",
     "--data flowers.csv --target knd": "did you mean 'kind'?",
     "--data flowers.csv --target 4": "target 4 is no column",
-    "--data numbers.csv --target length": "it looks like a number to predict",
+    "--data numbers.csv --target length": "has 60 different entries in 60 rows and looks like a measured number",
+    "--data tenths.csv --target tenths": "has 4 different entries in 31 rows and looks like a measured number; train tells",
+    "--data towns.csv --target kind": "holds text such as 'Rome', and numbers are needed; leave it out with --ignore town",
+    "--data towns.csv --target kind --ignore town": "column 'the river' is empty, and numbers are needed; "
+    "leave it out with --ignore town,5",
+    "--data spaces.csv --target kind": "are its cells separated by spaces?",
+    LEARN + " --ignore knd": "did you mean 'kind'?",
+    LEARN + " --ignore width,4": "--ignore 4 is no column",
+    LEARN + " --ignore kind": "--ignore kind is the target",
+    LEARN + " --ignore length --ignore width": "no columns to learn from, 3 columns with the target in all, 2 ignored",
+    LEARN + " --lr 0": "--learning-rate: a number above 0",
+    PREDICT + " --lr 0.01": "so --learning-rate has no meaning",
+    PREDICT + " --ignore length": "so --ignore has no meaning",
     "--data gap.csv --target kind": "line 3, column 'width': empty",
     "--data text.csv --target kind": "line 3, column 'width': 'wide'",
     "--data one.csv --target kind": "every row has the class 'setosa'",
@@ -473,6 +548,9 @@ def _break() -> None:
     write("far.csv", [*rows, ["1.7e308", "1", "setosa"], *rows], head)
     write("huge.csv", [["1.7e308", "1"]], head[:2])
     write("numbers.csv", [[f"{i}", "1"] for i in range(60)], head[:2])
+    write("tenths.csv", [[f"{i % 3 / 10}", "1"] for i in range(30)] + [["0.7", "1"]], ["tenths", "more"])
+    write("towns.csv", [[*row, "Rome", ""] for row in rows], [*head, "town", "the river"])
+    write("spaces.csv", rows, head, delimiter=" ")
     write("narrow.csv", [row[:1] for row in rows], head[:1])
     write("other.csv", [row[:2] for row in rows], ["a", "b"])
     write("wide.csv", [[*row[:2], *row[:2]] for row in rows])
@@ -520,13 +598,14 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 @given(st.data(), names, names, st.text(), st.booleans(), st.lists(st.integers(1, 4), max_size=2))
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_all_that_a_network_must_know_survives_the_file(tmp_path, data, columns, classes, target, has_header, hidden):
+    ignored = data.draw(st.lists(st.text(max_size=20), max_size=3))
     means = data.draw(st.lists(finite, min_size=len(columns), max_size=len(columns)))
     scales = data.draw(st.lists(finite.map(abs).filter(bool), min_size=len(columns), max_size=len(columns)))
     activation = data.draw(st.sampled_from(["relu", "tanh", "softplus"]))
     network = tg.nn.MLP([len(columns), *hidden, len(classes)], activation)
-    saved = Classifier(columns, has_header, target, classes, means, scales, network)
+    saved = Classifier(columns, has_header, target, classes, means, scales, network, ignored)
     loaded = Classifier.load(saved.save(tmp_path / "x.safetensors"))
-    for key in ("columns", "has_header", "target", "classes", "means", "scales"):
+    for key in ("columns", "has_header", "target", "classes", "means", "scales", "ignored"):
         assert getattr(loaded, key) == getattr(saved, key)
     assert (loaded.network.sizes, loaded.network.activation) == (network.sizes, activation)
     before, after = network.state_dict(), loaded.network.state_dict()
@@ -544,6 +623,8 @@ HOSTILE = {  # an entry of the metadata, what it is made, and what the sentence 
     ("columns", '["length", "\\ud800"]'): "its columns are no list of the names",
     ("columns", '{"length": 1, "width": 2}'): "its columns are no list of the names",
     ("columns", "null"): "its columns are no list of the names",
+    ("ignored", "[3]"): "its ignored are no list of the names",
+    ("ignored", "null"): "its ignored are no list of the names",
     ("classes", '["setosa"]'): "1 classes",
     ("classes", '["setosa", "virginica"]'): "does not lead from 2 columns to 2 classes",
     ("classes", '["a", "b", "a"]'): "a name twice",

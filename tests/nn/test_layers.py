@@ -453,6 +453,32 @@ def test_wrong_use_ends_in_a_sentence(build, error, message):
     assert str(caught.value).count("\n") == 0
 
 
+@pytest.mark.parametrize(
+    ("layer", "name", "inputs"),
+    [
+        (Linear(2, 8), "weight", [[1.0, 2.0]]),
+        (Linear(2, 8), "bias", [[1.0, 2.0]]),
+        (Embedding(5, 3), "weight", [1]),
+        (LayerNorm(2), "weight", [1.0, 2.0]),
+        (LayerNorm(2), "bias", [1.0, 2.0]),
+        (RMSNorm(2), "weight", [1.0, 2.0]),
+    ],
+    ids=lambda x: x.title() if isinstance(x, nn.Module) else None,
+)
+def test_a_parameter_replaced_by_plain_data_would_not_be_trained(layer, name, inputs):
+    parameter = getattr(layer, name)
+    expected = layer(inputs).tolist()
+    for plain in (parameter.data, parameter.tolist(), np.array(parameter.tolist()), *([] if name == "bias" else [None])):
+        setattr(layer, name, plain)
+        with pytest.raises(TypeError) as caught:
+            layer(inputs)
+        assert str(caught.value) == (
+            f"{name} of {layer.title()} is plain data, so it would not be trained: write tg.Value(...)"
+        )
+    setattr(layer, name, tg.Value(parameter.data, requires_grad=False))
+    assert layer(inputs).tolist() == expected
+
+
 def test_ints_become_floats_of_the_kind_of_the_weights():
     layer = Linear(2, 2).to(np)
     for p in layer.parameters():

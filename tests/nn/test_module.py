@@ -5,7 +5,10 @@ import pickle
 import re
 import subprocess
 import sys
+from collections import OrderedDict, UserDict, UserList, deque
 from decimal import Decimal
+from functools import partial
+from types import MappingProxyType
 
 import array_api_strict as strict
 import numpy as np
@@ -17,6 +20,15 @@ import tinygrad_sm as tg
 from tests.helpers.engine import kind
 from tinygrad_sm import nd
 from tinygrad_sm.nn import MLP, Dropout, Embedding, LayerError, LayerNorm, Linear, Module, ReLU, Sequential, Tanh
+from tinygrad_sm.nn import module as module_file
+
+
+class Listed(Module, UserList):
+    """A module that is a sequence too."""
+
+    def __init__(self, **parts):
+        UserList.__init__(self)
+        vars(self).update(parts)
 
 
 class Net(Module):
@@ -51,6 +63,13 @@ def v():
         (lambda: Net(b=v(), a=v()), "b a"),
         (lambda: Net(x=[v(), v()], y=(v(),), z={"k": v(), 3: v()}), "x.0 x.1 y.0 z.k z.3"),
         (lambda: Net(x=[[v()], {"k": [1.0, v()]}]), "x.0.0 x.1.k.1"),
+        (lambda: Net(x=deque([v(), Net(w=v())]), y=UserList([[v()]])), "x.0 y.0.0 x.1.w"),
+        (lambda: Net(x=OrderedDict(k=v()), y=MappingProxyType({"k": v()}), z=UserDict(k=[Net(w=v())])), "x.k y.k z.k.0.w"),
+        (
+            lambda: Net(a=Listed(v=v()), b="ab", c=b"ab", d=["ab", b"ab"], e=range(10**18), f=bytearray(2), g=memoryview(b"a")),
+            "a.v",
+        ),
+        (lambda: Net(a={1, "b", None}, b=frozenset([(1, 2)]), c={"k": 1}.keys()), ""),
         (lambda: Net(part=Net(part=Net(w=v()))), "part.part.w"),
         (lambda: Net(parts=[Net(w=v()), (Net(w=v()),)]), "parts.0.w parts.1.0.w"),
         (lambda: Net(part=Net(w=v()), w=v()), "w part.w"),  # own ones first, as in PyTorch
@@ -66,6 +85,28 @@ def test_parameters_are_the_leaves_among_the_attributes(build, want):
     module = build()
     assert names(module) == [*module.state_dict()] == want.split()
     assert [*module.parameters()] == [p for _, p in module.named_parameters()]
+
+
+@pytest.mark.parametrize("kind", [set, frozenset, lambda parts: dict.fromkeys(parts).keys()], ids=["set", "frozenset", "keys"])
+@pytest.mark.parametrize("part", [v, lambda: Net(w=v()), lambda: Net(), lambda: (1.0, v()), lambda: v() * 2.0])
+def test_a_set_of_parameters_is_refused_for_it_has_no_order(kind, part):
+    parts = kind([1.0, part()])
+    for module, path in ((Net(w=v(), parts=parts), "parts"), (Net(a=[Net(b={"c": parts})]), "a.0.b.c")):
+        message = (
+            rf"^{re.escape(path)} of Net is a {type(parts).__name__} of modules or Values; keep them in a list: a set has no"
+        )
+        for use in (names, Module.state_dict, lambda m: m([1.0])):
+            with pytest.raises(TypeError, match=message):
+                use(module)
+        assert f"  {path}" not in repr(module) and module.eval() is module  # to look at it is no mistake
+
+
+def test_long_lists_of_numbers_are_not_looked_into(monkeypatch):
+    module = Net(x=[0.5, 1, True, "a", None] * 1000, y=dict.fromkeys(range(1000), 0.5), z={*range(1000)}, w=v())
+    seen = []
+    joined = module_file._within
+    monkeypatch.setattr(module_file, "_within", lambda entries: joined(seen.append(entry) or entry for entry in entries))
+    assert names(module) == ["w"] and {name for name, _ in seen} == {*"xyzw"}
 
 
 def structures():
@@ -529,6 +570,31 @@ def test_reprs():
     heads = repr(tg.nn.MultiHeadAttention(4, 2, causal=True))
     assert heads.startswith("MultiHeadAttention(4, num_heads=2, causal=True) with 80 parameters\n  query    Linear(4, 4)")
     assert repr(LayerNorm((2, 3))) == "LayerNorm((2, 3), eps=1e-05) with 12 parameters: weight (2, 3), bias (2, 3)"
+
+
+def test_functions_in_a_sequential_have_a_row():
+    class Named(Sequential):
+        def __init__(self, *parts):
+            super().__init__(*parts)
+            self.head, self.other = [Linear(1, 1)], tg.tanh
+
+    model = Sequential(Linear(2, 3), tg.relu, Sequential(abs, tg.tanh), Named(lambda x: x, ReLU()), partial(tg.softmax, axis=0))
+    assert repr(model).splitlines() == [
+        "Sequential() with 11 parameters",
+        "  0         Linear(2, 3)  weight (3, 2), bias (3,)  9",
+        "  1         relu",
+        "  2.0       abs",
+        "  2.1       tanh",
+        "  3.0       <lambda>",
+        "  3.1       ReLU()",
+        "  3.head.0  Linear(1, 1)  weight (1, 1), bias (1,)  2",
+        "  4         partial",
+    ]
+    assert [path for path, _ in model.named_modules()] == ["", "0", "2", "3", "3.1", "3.head.0"]
+    assert repr(MLP([1, 1], activation=ReLU())).splitlines()[:2] == [
+        "MLP([1, 1], activation=ReLU()) with 2 parameters",
+        "  activation  ReLU()",
+    ]
 
 
 def test_the_repr_of_a_large_network_has_a_line_a_layer():

@@ -3,7 +3,9 @@
 import json
 import math
 import os
+import pickle
 import struct
+import zipfile
 from decimal import Decimal
 from pathlib import Path
 
@@ -275,6 +277,68 @@ def test_networks(path):
         assert {name: x.tolist() for name, x in one.state_dict().items()} == before
 
 
+@pytest.mark.parametrize("form", ["tinygrad-sm train 1", "tinygrad-sm train 2", "pt"])
+def test_the_network_of_a_classifier_is_not_loaded_without_its_scales(path, form):
+    from tinygrad_sm.cli.classifier import FORMAT, Classifier
+
+    network, model = tg.nn.MLP([1, 2]), tg.nn.MLP([1, 2])
+    trained = Classifier(["length"], True, "kind", ["a", "b"], [5.8], [0.8], network)
+    trained.save(path)
+    assert read(path)[1]["format"] == FORMAT == "tinygrad-sm train 1"
+    save(network, path, {**trained.metadata(), "format": form})
+    assert load(path).keys() == network.state_dict().keys()
+    for order in (1, -1):
+        if form == "pt":  # what Hugging Face's files say
+            assert load(*[path, model][::order]) is model and model([[1.0]]).tolist() == network([[1.0]]).tolist()
+            continue
+        before = model.state_dict()
+        with pytest.raises(ValueError, match="standardised") as caught:
+            load(*[path, model][::order])
+        assert str(caught.value) == (
+            f"cannot load {str(path)!r} into MLP: written by `tinygrad-sm train`: its network takes standardised columns; "
+            "tinygrad_sm.cli.classifier.Classifier.load(path) gives it with its means and scales"
+        )
+        assert all(model.state_dict()[name] is x for name, x in before.items())
+
+
+def zipped(file, entries):
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+
+
+OTHERS = {
+    "zip": lambda file: zipped(file, {"archive/data.pkl": b"x"}),
+    "empty zip": lambda file: zipped(file, {}),
+    "npz": lambda file: np.savez(file, w=np.zeros(3)),
+    "npy": lambda file: np.save(file, np.zeros(3)),
+    **{f"pickle {i}": lambda file, i=i: file.write(pickle.dumps({"w": [0.5] * 9}, i)) for i in range(2, 6)},
+    **{f"tiny pickle {i}": lambda file, i=i: file.write(pickle.dumps({}, i)) for i in range(2, 6)},
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_what_other_libraries_wrote_is_named(path, kind):
+    with open(path, "wb") as file:
+        OTHERS[kind](file)
+    what = {"npz": "a zip file", "npy": "an array of NumPy"}.get(kind, "a zip file" if "zip" in kind else "a pickle")
+    with pytest.raises(safetensors.SafetensorsError) as caught:
+        read(path)
+    told = str(caught.value)
+    assert told.startswith(f"cannot read {str(path)!r}: it is {what}") and told.endswith("save it with safetensors")
+
+
+@pytest.mark.parametrize("length", [0x80, 0x4B50, 0x280])
+def test_a_file_whose_length_begins_like_another_format(path, length):
+    """Headers of 128 and 19,280 bytes begin as pickles and zip files do: such a file is read, and called torn when it is."""
+    text = json.dumps(described()).ljust(length)
+    path.write_bytes(assemble(text, b"\0\0\x80\x3f"))
+    assert path.read_bytes()[:1] in (b"\x80", b"P") and read(path)[0]["x"].tolist() == [1.0]
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(safetensors.SafetensorsError, match=f"it announces a header of {length:,} bytes and has 100 in all"):
+        read(path)
+
+
 def test_a_network_on_numpy_keeps_its_library_and_its_type(path):
     model = tg.nn.Linear(2, 3).to(np)
     for p in model.parameters():
@@ -311,5 +375,9 @@ def test_torch_reads_what_is_written_of_torch_and_of_ours(path):
     network = torch.nn.Linear(2, 3)
     save(network, path)
     assert all(torch.equal(torch_load(path.read_bytes())[name], x) for name, x in network.state_dict().items())
+    for new in (True, False):
+        torch.save(network.state_dict(), path, _use_new_zipfile_serialization=new)
+        with pytest.raises(safetensors.SafetensorsError, match=r"checkpoint of PyTorch.*; load it .*save it with safetensors$"):
+            read(path)
     with pytest.raises(TypeError, match="'x' is of float8_e4m3fn, which cannot be written"):
         write(path, {"x": torch.ones(2).to(torch.float8_e4m3fn)})

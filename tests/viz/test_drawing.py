@@ -115,6 +115,44 @@ def test_the_picture_stays_as_it_was():
     assert read(drawing)[0]["n0"].facts["value"] == ["3"]
 
 
+def test_a_leaf_shows_what_was_computed_with_and_what_it_holds_now():
+    w = tg.Value(1.0, name="w")
+    loss = (w - 3.0) ** 2
+    loss.backward()
+    assert [*read(draw(loss))[0]["n0"].facts.items()] == [("value", ["1"]), ("grad", ["-4"])]
+    tg.optim.SGD([w], 0.5).step()
+    nodes, _ = read(draw(loss))
+    assert [*nodes["n0"].facts.items()] == [("value", ["1"]), ("now", ["3"]), ("grad", ["-4"])]
+    assert [nodes[i].facts["value"] for i in ("n1", "n2")] == [["-2"], ["4"]]
+    assert read(draw(w))[0]["n0"].facts["value"] == ["3"] and "now" not in read(draw(w))[0]["n0"].facts
+    w.data = 1.0
+    assert "now" not in read(draw(loss))[0]["n0"].facts  # it holds again what was computed with
+
+
+@pytest.mark.parametrize("xp", [nd, np], ids=["nd", "numpy"])
+@pytest.mark.parametrize("trains", [True, False])
+def test_a_leaf_used_with_one_value_and_then_with_another(xp, trains):
+    first = xp.asarray([0.0, 1.0])
+    x = tg.Value(first, requires_grad=trains)
+    w = tg.Value(2.0)
+    output = (x * w + x).sum()
+    x.data = xp.asarray([1.0, 2.0])
+    output = output + (x * w).sum()
+    for now in ({}, {"now": ["[7, 8]"]}):
+        nodes, _ = read(draw(output))
+        values = {key: text for key, text in nodes["n0"].facts.items() if key in ("value", "then", "now")}
+        assert values == {"value": ["[0, 1]"], "then": ["[1, 2]"], **now}
+        x.data = xp.asarray([7.0, 8.0])
+    x.data = first
+    assert read(draw(output))[0]["n0"].facts["now"] == ["[0, 1]"]
+    long = tg.Value(xp.asarray([*map(float, range(9))]))
+    output = long.sum()
+    long.data = long.data + 1.0
+    facts = read(draw(output))[0]["n0"].facts
+    assert [facts[key] for key in ("", "value", "now")] == [["min", "mean", "max"], ["0", "4", "8"], ["1", "5", "9"]]
+    assert read(draw(output, max_nodes=1))[0]["n1"].facts["value"] == ["36"]
+
+
 @pytest.mark.parametrize(
     ("data", "facts"),
     [

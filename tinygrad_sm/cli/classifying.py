@@ -80,7 +80,9 @@ def table_for(trained: Classifier, data: Path, header: bool | None = None) -> tu
     if trained.has_header and table.has_header:
         _refuse_missing(columns, table.columns, data.name)
     table.columns = columns
-    return table, "The columns are taken in their order, as they have no names." if trained.has_header else _note_of(others)
+    return table, "The columns are taken in their order, as they have no names." if trained.has_header else _note_of(
+        table.ignored
+    )
 
 
 def _places_of_old(trained: Classifier, width: int) -> tuple[int | None, list[int]]:
@@ -97,8 +99,8 @@ def _places_of_old(trained: Classifier, width: int) -> tuple[int | None, list[in
     return number, [j for j, name in enumerate(names, 1) if name in trained.ignored]
 
 
-def _note_of(ignored: Sequence[object]) -> str:
-    return f"Not learnt from, and so ignored: {shared.listed([*map(str, ignored)])}" if ignored else ""
+def _note_of(ignored: Sequence[str]) -> str:
+    return f"Not learnt from, and so ignored: {shared.listed(ignored)}" if ignored else ""
 
 
 def _refuse_missing(columns: Sequence[str], there: Sequence[str], name: str) -> None:

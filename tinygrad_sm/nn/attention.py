@@ -42,7 +42,11 @@ class MultiHeadAttention(Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, query: Any, key: Any = None, value: Any = None, *, where: Any = None) -> Any:
-        """What each position gathers."""
+        """What each position gathers: (..., T, embed_dim), also where `key` and `value` have S positions.
+
+        `key` defaults to `query`, and `value` to `key`. `where`, bools that broadcast to (..., num_heads, T, S), is True where
+        position t may look at position s; a layer with `causal` sees no s after t besides, whatever `where` says.
+        """
         key = query if key is None else key
         value = key if value is None else value
         q, k, v = self.query(query), self.key(key), self.value(value)

@@ -58,6 +58,7 @@ class Linear(Module):
 
     def forward(self, x: Any) -> Any:
         """The weighted sums."""
+        must_be_values(self, weight=self.weight, bias=self.bias)
         x = inputs_like(self.weight, x, "Linear")
         must_end_in(self, x, (self.in_features,))
         return linear(x, self.weight) if self.bias is None else linear(x, self.weight, bias=self.bias)
@@ -109,6 +110,10 @@ class Sequential(Module):
 
     def __iter__(self) -> Iterator[Callable[[Any], Any]]:
         return (getattr(self, str(i)) for i in range(self.length))
+
+    def _shown(self) -> Iterable[tuple[str, Any]]:
+        functions = {str(i): part for i, part in enumerate(self)}
+        return (functions | dict(super()._shown())).items()  # a subclass may have other parts
 
 
 class MLP(Module):
@@ -167,6 +172,7 @@ class Embedding(Module):
 
     def forward(self, indices: Any) -> Any:
         """The vectors of the indices."""
+        must_be_values(self, weight=self.weight)
         flat, sizes = flatten(plain(indices))
         if {*map(type, flat)} - {int}:
             wrong = next(i for i in flat if type(i) is not int)
@@ -201,6 +207,7 @@ class LayerNorm(Module):
 
     def forward(self, x: Any) -> Any:
         """The normalised inputs."""
+        must_be_values(self, weight=self.weight, bias=self.bias)
         x = inputs_like(self.weight, x, "LayerNorm")
         axes = must_end_in(self, x, self.normalized_shape)
         centred = x - mean(x, axis=axes, keepdims=True)
@@ -228,6 +235,7 @@ class RMSNorm(Module):
 
     def forward(self, x: Any) -> Any:
         """The normalised inputs."""
+        must_be_values(self, weight=self.weight)
         x = inputs_like(self.weight, x, "RMSNorm")
         axes = must_end_in(self, x, self.normalized_shape)
         return self.weight * (x / root(mean(x * x, axis=axes, keepdims=True) + self.eps))
@@ -370,6 +378,13 @@ def inputs_like(parameter: Value, x: Any, name: str) -> Any:
     data, like = as_data(x, name), parameter.data
     fits = is_array(x) and data is x and namespace_of([x]) is namespace_of([like])
     return data if fits or type(data) is float else moved_like(data, like)
+
+
+def must_be_values(layer: Module, **parameters: Any) -> None:
+    """Raises a TypeError for a parameter that was replaced by plain data, with which the layer would run and never learn."""
+    for name, x in parameters.items():
+        if not (isinstance(x, Value) or (x is None and name == "bias")):
+            raise TypeError(f"{name} of {layer.title()} is plain data, so it would not be trained: write tg.Value(...)")
 
 
 def must_end_in(layer: Module, x: Any, sizes: tuple[int, ...]) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, Self
 
 from tinygrad_sm.graph import Value
@@ -32,7 +32,7 @@ class LayerError(ValueError):
 class Module:
     """A network or a part of one: assign Values and Modules to attributes in `__init__`, and compute in `forward`.
 
-    The parameters are the leaf Values among the attributes, also in lists, tuples and dicts, and then those of the Modules
+    The parameters are the leaf Values among the attributes, also in sequences and mappings, and then those of the Modules
     there, under names such as `layers.0.weight`; both in the order of assignment. A Value with `requires_grad=False` is saved
     and moved with the others but not trained. Nothing need be registered and `super().__init__()` need not be called.
 
@@ -94,13 +94,19 @@ class Module:
         """Each parameter once: what an optimizer takes."""
         return (x for _, x in self.named_parameters())
 
-    def _walk(self, path: str, entered: set[int], *, again: bool = False) -> Iterator[tuple[str, Module]]:
-        """This module and those in it, with paths; with `again`, what is shared comes under each of its names."""
+    def _walk(self, path: str, entered: set[int], *, again: bool = False, shown: bool = False) -> Iterator[tuple[str, Any]]:
+        """This module and those in it, with paths.
+
+        With `again`, what is shared comes under each of its names; with `shown`, functions come too that the repr shows.
+        """
         entered.add(id(self))
         yield path, self
-        for name, x in _parts(self):
-            if isinstance(x, Module) and id(x) not in entered:
-                yield from x._walk(_joined(path, name), entered, again=again)
+        for name, x in self._shown() if shown else _parts(self):
+            if isinstance(x, Module):
+                if id(x) not in entered:
+                    yield from x._walk(_joined(path, name), entered, again=again, shown=shown)
+            elif shown and not isinstance(x, (Value, Set)):
+                yield _joined(path, name), x
         if again:
             entered.remove(id(self))
 
@@ -115,6 +121,9 @@ class Module:
                         f"{_joined(path, name)} of {type(self).__name__} is the result of {x.op.name if x.op else 'an op'}, so "
                         "training would not reach it; compute with plain data first, and then make the parameter, a Value"
                     )
+            elif isinstance(x, Set):
+                what = f"{_joined(path, name)} of {type(self).__name__} is a {type(x).__name__} of modules or Values"
+                raise TypeError(f"{what}; keep them in a list: a set has no order")
 
     def _state(self) -> dict[str, Value]:
         """All parameters; what is shared stands under each of its names."""
@@ -193,11 +202,18 @@ class Module:
         """The module without its parts, such as `Linear(64, 32)`."""
         return f"{type(self).__name__}({self.extra_repr()})"
 
+    def _shown(self) -> Iterable[tuple[str, Any]]:
+        """The parts that the repr goes through; a subclass may add functions."""
+        return _parts(self)
+
     def __repr__(self) -> str:
         rows = [
             (path, part.title(), _shapes(part), f"{count:,}" if (count := _size(part)) else "")
-            for path, part in self.named_modules()
-            if path and (_size(part) or not any(isinstance(x, Module) for _, x in _parts(part)))
+            if isinstance(part, Module)
+            else (path, getattr(part, "__name__", type(part).__name__), "", "")
+            for path, part in self._walk("", set(), shown=True)
+            if path
+            and (not isinstance(part, Module) or _size(part) or all(isinstance(x, (Value, Set)) for _, x in part._shown()))
         ]
         own = _shapes(self)
         total = sum({x: x.size for part in self.modules() for _, x in _leaves(part)}.values())
@@ -213,22 +229,28 @@ class StateError(KeyError, ValueError):
     __str__ = Exception.__str__  # a KeyError would put the sentence in quotes
 
 
-def _parts(module: Module) -> Iterator[tuple[str, Module | Value]]:
-    """The modules and Values among the attributes, and in lists, tuples and dicts of them, with their names."""
+def _parts(module: Module) -> Iterator[tuple[str, Any]]:
+    """The modules and Values among the attributes, and in sequences and mappings of them, with their names.
+
+    Also the sets that hold some, which is a mistake: who asks for parameters says so.
+    """
     return _within(vars(module).items())
 
 
-def _within(entries: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Module | Value]]:
+def _within(entries: Iterable[tuple[Any, Any]]) -> Iterator[tuple[str, Any]]:
     for name, x in entries:
         if isinstance(x, (Module, Value)):
             yield name, x
-        elif isinstance(x, (list, tuple, dict)):
-            inside = x.items() if isinstance(x, dict) else enumerate(x)
+        elif isinstance(x, (Mapping, Sequence)) and not isinstance(x, _TEXTS):
+            inside = x.items() if isinstance(x, Mapping) else enumerate(x)
             # first a look at what it is, since a list may hold a million numbers
-            yield from _within((f"{name}.{key}", part) for key, part in inside if isinstance(part, _HOLDERS))
+            yield from _within((f"{name}.{key}", part) for key, part in inside if type(part) not in _NUMBERS)
+        elif isinstance(x, Set) and any(_within((name, part) for part in x if type(part) not in _NUMBERS)):
+            yield name, x
 
 
-_HOLDERS = (Module, Value, list, tuple, dict)
+_NUMBERS = {float, int, bool, str, type(None)}  # the types of what lists hold the most of, and which holds nothing itself
+_TEXTS = (str, bytes, bytearray, memoryview, range)  # sequences of nothing but letters and numbers
 
 
 def _joined(path: str, name: str) -> str:

@@ -11,7 +11,6 @@
 0.000000
 """
 
-import sys as _sys
 import typing as _typing
 
 from tinygrad_sm.optim.clipping import clip_grad_norm, clip_grad_value
@@ -56,5 +55,5 @@ if not _typing.TYPE_CHECKING:  # or a type checker would take any name for one o
 
     def __getattr__(name):
         if name in _IN_PYTORCH:
-            raise AttributeError(f"tg.optim has no {name}: {_IN_PYTORCH[name]}")
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=_sys.modules[__name__])
+            raise AttributeError(f"tg.optim has no {name}: {_IN_PYTORCH[name]}", name=None)  # or Python would guess another
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

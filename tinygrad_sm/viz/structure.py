@@ -35,11 +35,11 @@ def graph_of(
 
     everything = history(value)
     older = max(len(everything) - most, 0)
-    used = _data_used(everything)
     ids = {node: "older" if i < older else f"n{i}" for i, node in enumerate(everything)}
     if older:
         add("older", labels.caption(f"… {older} older node{'s' * (older != 1)}"), "left out by max_nodes")
 
+    used = _data_used(everything[older:])  # whatever uses a leaf is newer, so drawn if the leaf is
     for node in everything[older:]:
         me, operands = ids[node], [*_operands(node)]
         name = str(names.get(id(node)) or node.name or "")
