@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+import tinygrad_sm as tg
+
 ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
 def test_examples(document):
+    tg.manual_seed(0)  # as in a program of its own
     results = doctest.testfile(str(ROOT / document), module_relative=False)
     assert results.attempted > 0
     assert results.failed == 0

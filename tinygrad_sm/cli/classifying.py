@@ -80,9 +80,8 @@ def table_for(trained: Classifier, data: Path, header: bool | None = None) -> tu
     if trained.has_header and table.has_header:
         _refuse_missing(columns, table.columns, data.name)
     table.columns = columns
-    return table, "The columns are taken in their order, as they have no names." if trained.has_header else _note_of(
-        table.ignored
-    )
+    note = "The columns are taken in their order, as they have no names." if trained.has_header else _note_of(table.ignored)
+    return table, note
 
 
 def _places_of_old(trained: Classifier, width: int) -> tuple[int | None, list[int]]:
