@@ -89,3 +89,30 @@ ROW, TABLE = nd.zeros((3,)), nd.zeros((2, 3))
 def test_errors(action, error, message):
     with pytest.raises(error, match=message):
         action()
+
+
+@given(st.data())
+def test_inner_is_matmul_with_the_other_transposed(data):
+    m, n, k = (data.draw(st.integers(0, 4)) for _ in range(3))
+    numbers = st.floats(-1e3, 1e3)
+    x, y = (
+        nd.reshape(nd.asarray(data.draw(st.lists(numbers, min_size=r * k, max_size=r * k)), dtype=nd.float64), (r, k))
+        for r in (m, n)
+    )
+    got = nd.inner(x, y)
+    assert got.shape == (m, n) and got.dtype == nd.float64
+    assert got.tolist() == nd.matmul(x, nd.matrix_transpose(y)).tolist()
+
+
+def test_inner_of_other_shapes_and_kinds():
+    x, y = nd.asarray([[[1, 2]], [[3, 4]]]), nd.asarray([[1, 0], [1, 1], [0, 2]])
+    assert nd.inner(x, y).tolist() == np.inner(np.asarray(x.tolist()), np.asarray(y.tolist())).tolist()
+    assert nd.inner(x, y).dtype == nd.int64
+    assert nd.inner(nd.asarray([True, True]), nd.asarray([True, True])).item() == 2
+    assert nd.inner(nd.asarray([1.0, 2.0]), nd.asarray([3.0, 4.0])).item() == 11.0
+    exact = nd.inner(nd.exact([[0.1, 1e20, -1e20]]), nd.exact([[1.0, 1.0, 1.0]]))
+    assert type(exact) is nd.Decimals and float(exact[0, 0]) == 0.1
+    with pytest.raises(ValueError, match=r"inner: shapes \(2, 1, 2\) and \(3,\)"):
+        nd.inner(x, nd.asarray([1.0, 2.0, 3.0]))
+    with pytest.raises(ValueError, match="inner: shapes"):
+        nd.inner(nd.asarray(1.0), x)

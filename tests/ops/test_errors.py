@@ -288,3 +288,23 @@ def test_unary_ops_take_one_operand():
         if name not in ("clip", "elu", "leaky_relu"):
             with pytest.raises(TypeError, match=rf"^{name}: "):
                 op(1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("x", "weight", "bias", "words"),
+    [
+        ([1.0, 2.0], [[1.0, 2.0, 3.0]], None, r"linear: inputs of shape \(2,\) and a weight of shape \(1, 3\)"),
+        (1.0, [[1.0]], None, r"linear: inputs of shape \(\)"),
+        ([1.0, 2.0], [1.0, 2.0], None, r"linear: .* a weight of shape \(2,\); \(..., n\) and \(m, n\) would fit"),
+        (
+            [1.0, 2.0],
+            [[1.0, 2.0]],
+            [0.0, 0.0],
+            r"linear: a bias of shape \(2,\) for a weight of shape \(1, 2\); it should be \(1,\)",
+        ),
+        ([1.0, 2.0], [[1.0, 2.0]], 0.0, r"linear: a bias of shape \(\)"),
+    ],
+)
+def test_a_layer_that_does_not_fit(x, weight, bias, words):
+    with pytest.raises(ValueError, match=words):
+        tg.linear(x, weight) if bias is None else tg.linear(x, weight, bias=bias)

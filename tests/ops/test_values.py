@@ -9,8 +9,10 @@ import tinygrad_sm as tg
 from tests.helpers.kinds import KINDS, NUMPY32, Kind, assert_close, every_array, kinds_for, objects, to_mpmath
 from tests.ops.points import points
 from tests.ops.table import CASES, ELSEWHERE, PLAIN, Case
+from tinygrad_sm import nd
 from tinygrad_sm.graph import Op
 from tinygrad_sm.ops import elementwise, gathering, linalg, reductions, shapes
+from tinygrad_sm.ops.helpers import moved
 
 MODULES = (elementwise, reductions, shapes, linalg, gathering)
 cases = pytest.mark.parametrize("case", CASES, ids=repr)
@@ -119,3 +121,12 @@ def test_pi_of_the_error_function_is_computed():
         assert_close(tg.grad(tg.erf(x), x), slope, 1e-48)
         assert_close(tg.grad(tg.erfc(x), x), -slope, 1e-48)
         assert_close(tg.grad(tg.gelu(x), x), mpmath.ncdf(1) + density, 1e-48)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "float32", "float64", "bool"])
+def test_moving_to_another_library_keeps_the_kind_of_numbers(dtype):
+    given = np.array([[0, 1], [1, 1]], dtype=dtype)
+    ours = moved(given, nd)
+    assert ours.dtype == {"b": nd.bool, "i": nd.int64, "u": nd.int64, "f": nd.float64}[given.dtype.kind]
+    assert ours.tolist() == given.tolist()
+    assert moved(ours, np).tolist() == given.tolist()

@@ -239,6 +239,7 @@ def test_an_error_of_the_model_itself_comes_out_as_it_is():
         (1, [[0.5], [2.0]], "one output a row there is one class, and cross-entropy is always 0; for two classes take two"),
         (1, [0, 0], "with one output a row"),
         (2, [[3.7, 0.1], [1.0, 0.0]], "those of one row sum to 3.8; for numbers take loss=tg.mse_loss"),
+        (2, [[0.25, 0.25], [0.0, 1.0]], "those of one row sum to 0.5; "),
         (2, [[1.0, 1.0], [0.0, 1.0]], "sum to 2; .* loss=tg.binary_cross_entropy"),
         (2, [0.5, 1.5], "to predict numbers take tg.mse_loss"),
     ],
