@@ -1,9 +1,11 @@
 """One training step of a 64-32-10 network on 32 digits: relu, softmax cross-entropy, SGD; in milliseconds.
 
-    digits_step.py tinygrad_sm|by-hand|micrograd STEPS
+    digits_step.py tinygrad_sm|by-hand|micrograd|in-turns STEPS
 
 `by-hand` is the same step without an engine: lists of rows, every product a dot product of two of them, as fast as the
 standard library allows. `micrograd` has one Value for each number, as its own networks do, with exp and log added.
+`in-turns` takes a step of tinygrad_sm and one by hand in turns, and reports the median of their ratios: a machine that changes
+its speed from one second to the next disturbs that the least.
 """
 
 import csv
@@ -130,11 +132,27 @@ def one_value_a_number():
     return step
 
 
-step = {"tinygrad_sm": with_the_engine, "by-hand": by_hand, "micrograd": one_value_a_number}[contender]()
-warm = 0 if contender == "micrograd" else 5
-seconds, losses = [], []
-for _ in range(max(int(steps) + warm, CHECKED)):
+def timed(step):
     start = process_time()
-    losses.append(step())
-    seconds.append(process_time() - start)
-report(1000 * statistics.median(seconds[warm:]), check=losses[CHECKED - 1])
+    loss = step()
+    return process_time() - start, loss
+
+
+def in_turns(count):
+    ours, hand = with_the_engine(), by_hand()
+    pairs = [(timed(ours), timed(hand)) for _ in range(count)]
+    ratios = [a / b for (a, _), (b, _) in pairs[5:]]
+    report(statistics.median(ratios), check=pairs[CHECKED - 1][0][1] - pairs[CHECKED - 1][1][1] < 1e-12)
+
+
+def alone(step, count, warm):
+    seconds, losses = zip(*(timed(step) for _ in range(max(count + warm, CHECKED))), strict=True)
+    report(1000 * statistics.median(seconds[warm:]), check=losses[CHECKED - 1])
+
+
+if contender == "in-turns":
+    in_turns(int(steps) + 5)
+elif contender == "micrograd":
+    alone(one_value_a_number(), int(steps), 0)
+else:
+    alone({"tinygrad_sm": with_the_engine, "by-hand": by_hand}[contender](), int(steps), 5)

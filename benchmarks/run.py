@@ -115,7 +115,16 @@ BENCHMARKS = (
             Contender("by hand", "by-hand"),
             Contender("a Value a number", "micrograd 3", "micrograd"),
         ),
-        (("tinygrad_sm", "by hand", 1.3), ("tinygrad_sm", "a Value a number", 0.01)),
+        (("tinygrad_sm", "by hand", None), ("tinygrad_sm", "a Value a number", 0.01)),
+    ),
+    Benchmark(
+        "digits-step-in-turns",
+        "the same on tg.nd and by hand, step by step in turns",
+        "times as long",
+        "digits_step.py",
+        (150, 20),
+        (Contender("tinygrad_sm / by hand", "in-turns"),),
+        limits=(("tinygrad_sm / by hand", 1.3),),
     ),
     Benchmark(
         "import",
