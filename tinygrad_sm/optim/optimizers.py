@@ -389,7 +389,9 @@ def _kind(x: Any) -> tuple:
 
 def _carried(x: Any, like: Any) -> Any:
     """A part of the state in the library, element type and device of `like`, where the parameter may have moved since."""
-    return x if type(x) is int or _kind(x) == _kind(like) else moved_like(x, like)
+    if type(x) is int or type(x) is type(like) is nd.Array:
+        return x
+    return x if _kind(x) == _kind(like) else moved_like(x, like)
 
 
 def _loaded(what: str, key: str, x: Any, like: Any) -> Any:
