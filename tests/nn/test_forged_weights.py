@@ -1,6 +1,5 @@
 """A torn, forged or moving file of weights is refused in a sentence that names it, and the reference reader agrees."""
 
-import json
 import os
 import random
 import tracemalloc
@@ -11,6 +10,7 @@ import pytest
 import safetensors.numpy as reference
 from safetensors import SafetensorError
 
+from tests.helpers.weight_files import assemble, described
 from tinygrad_sm.nn import safetensors
 from tinygrad_sm.nn.safetensors import SafetensorsError, load, read, write
 
@@ -18,17 +18,6 @@ from tinygrad_sm.nn.safetensors import SafetensorsError, load, read, write
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     return tmp_path_factory.mktemp("weights") / "model.safetensors"
-
-
-def assemble(header: str | bytes | dict, data: bytes = b"", length: int | None = None) -> bytes:
-    """The bytes of a file, which need not be a valid one."""
-    text = json.dumps(header) if isinstance(header, dict) else header
-    text = text.encode() if isinstance(text, str) else text
-    return (len(text) if length is None else length).to_bytes(8, "little") + text + data
-
-
-def described(dtype="F32", shape=(1,), offsets=(0, 4)) -> dict:
-    return {"x": {"dtype": dtype, "shape": [*shape], "data_offsets": [*offsets]}}
 
 
 class Untouched:

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_sm as tg
+from tests.helpers.weight_files import assemble, described
 from tinygrad_sm import nd
 from tinygrad_sm.nn import safetensors
 from tinygrad_sm.nn.safetensors import load, read, save, write
@@ -27,17 +28,6 @@ NUMPY = "float64 float32 float16 int64 int32 int16 int8 uint64 uint32 uint16 uin
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     return tmp_path_factory.mktemp("weights") / "model.safetensors"
-
-
-def assemble(header: str | bytes | dict, data: bytes = b"", length: int | None = None) -> bytes:
-    """The bytes of a file, which need not be a valid one."""
-    text = json.dumps(header) if isinstance(header, dict) else header
-    text = text.encode() if isinstance(text, str) else text
-    return (len(text) if length is None else length).to_bytes(8, "little") + text + data
-
-
-def described(dtype="F32", shape=(1,), offsets=(0, 4)) -> dict:
-    return {"x": {"dtype": dtype, "shape": [*shape], "data_offsets": [*offsets]}}
 
 
 def bits(x: float) -> bytes:
