@@ -9,13 +9,15 @@ from tinygrad_sm.graph.composition import register_fused
 from tinygrad_sm.graph.value_namespace import register_ops
 from tinygrad_sm.ops import operators
 
-_FUNCTIONS = (softmax, log_softmax, logsumexp, sigmoid, log_sigmoid, softplus, silu)
+_METHODS = (softmax, log_softmax, logsumexp, sigmoid, log_sigmoid, softplus, silu)  # z.softmax() reads well
+_FUNCTIONS = ()
 _LOSSES = (cross_entropy, nll_loss, binary_cross_entropy, mse_loss, hinge_loss)
+_OPS = (*_METHODS, *_FUNCTIONS, *_LOSSES)
 
-register_fused(*_FUNCTIONS, *_LOSSES)
-register_ops(*_FUNCTIONS, *_LOSSES)
+register_fused(*_OPS)
+register_ops(*_OPS)
 
-METHODS = {op.name: op for op in _FUNCTIONS}
+METHODS = {op.name: op for op in _METHODS}
 operators.install_methods(METHODS)
 
-__all__ = ["METHODS", "LabelError", *(op.name for op in (*_FUNCTIONS, *_LOSSES))]
+__all__ = ["METHODS", "LabelError", *(op.name for op in _OPS)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from tinygrad_sm.graph.namespaces import SCALARS, as_data, kind_of, namespace_of, shape
 from tinygrad_sm.graph.value import nested_lists
-from tinygrad_sm.nd.shapes import Shape, all_axes, flatten, row_major
+from tinygrad_sm.nd.shapes import Shape, all_axes, broadcast_shapes, flatten, row_major
 from tinygrad_sm.ops.helpers import is_traced
 
 REDUCTIONS = ("mean", "sum", "none", "batchmean")
@@ -44,26 +44,54 @@ def logits_along(x: Any, axis: Any, name: str) -> Any:
     return x
 
 
+def mask(xp: Any, where: Any, sizes: Shape, name: str, what: str = "logits") -> Any:
+    """Bools that broadcast to the shape of what they mask; True is kept."""
+    if kind_of(where, xp) != "bool":
+        given = f"{where!r}" if type(where) in SCALARS else f"an array of {where.dtype}"
+        raise TypeError(f"{name}: where is a mask of bools, True for what is kept, not {given}")
+    if broadcast_shapes(f"{name}: where and the {what}", shape(where), sizes) != sizes:
+        raise ValueError(f"{name}: where has shape {shape(where)}, and the {what} have only {sizes}")
+    return xp.asarray(where) if type(where) is bool else where
+
+
+def temperature(xp: Any, t: Any, sizes: Shape, axis: Any, name: str) -> Any:
+    """A positive number, or one for each row: an array that broadcasts to the logits and has one element along the axis."""
+    t = numbers(t, name, "a temperature")
+    if type(t) is not float:
+        given = shape(t)
+        lead = len(sizes) - len(given)
+        if broadcast_shapes(f"{name}: temperature and logits", given, sizes) != sizes or any(
+            at >= lead and given[at - lead] != 1 for at in all_axes(axis, len(sizes), name)
+        ):
+            raise ValueError(
+                f"{name}: a temperature is one number, or one for each row with 1 along axis {axis}; got shape {given} for "
+                f"logits of shape {sizes}"
+            )
+    if some(xp, xp.logical_not(t > 0.0) if type(t) is not float else not t > 0.0):  # nan too
+        raise ValueError(f"{name}: a temperature is positive" + (f", and this one is {t}" if type(t) is float else ""))
+    return t
+
+
 def reduction(kind: str, name: str) -> None:
     """One of the four words."""
     if kind not in REDUCTIONS:
         raise ValueError(f"{name}: reduction is one of {', '.join(REDUCTIONS)}, not {kind!r}")
 
 
-def _some(xp: Any, mask: Any) -> bool:
-    """Whether the mask marks anything; not inside `jax.jit`, where even what is made of plain arrays has no numbers yet."""
-    found = xp.any(mask)
+def some(xp: Any, marked: Any) -> bool:
+    """Whether anything is marked; not inside `jax.jit`, where even what is made of plain arrays has no numbers yet."""
+    found = marked if type(marked) is bool else xp.any(marked)
     return not is_traced(found) and bool(found)
 
 
 def probabilities(xp: Any, p: Any, axis: int, name: str) -> None:
     """Refuses what no softmax gives: entries outside [0, 1], and rows that do not sum to 1. (nan passes: it is an answer.)"""
-    if _some(xp, (p < 0.0) | (p > 1.0 + ROUNDING)):
+    if some(xp, (p < 0.0) | (p > 1.0 + ROUNDING)):
         raise ValueError(
             f"{name}: probabilities lie between 0 and 1, and some do not; these look like logits: use from_logits=True"
         )
     sums = xp.sum(p, axis=axis)
-    if _some(xp, xp.abs(sums - 1.0) > _slack(xp, p)):
+    if some(xp, xp.abs(sums - 1.0) > _slack(xp, p)):
         wrong = next(s for s in flatten(nested_lists(sums))[0] if abs(s - 1) > _slack(xp, p))
         raise ValueError(
             f"{name}: probabilities sum to 1 along axis {axis}, and one row sums to {float(wrong):.6g}; "
@@ -78,7 +106,7 @@ def _slack(xp: Any, p: Any) -> float:
 
 def log_probabilities(xp: Any, x: Any, name: str) -> None:
     """Refuses what is no logarithm of a probability."""
-    if _some(xp, x > ROUNDING):
+    if some(xp, x > ROUNDING):
         raise ValueError(
             f"{name}: log-probabilities are not positive, and some are; of logits take tg.log_softmax, "
             "and for probabilities use tg.cross_entropy(..., from_logits=False)"
@@ -89,7 +117,7 @@ def class_targets(xp: Any, targets: Any, sizes: Shape, axis: int, name: str, wha
     """Targets for `what` of shape `sizes`: ints are class indices, floats of the same shape are probabilities."""
     if not sizes[axis] or kind_of(targets, xp) != "real floating" or shape(targets) != sizes:
         return class_indices(xp, targets, sizes, axis, name, what, f"probabilities (floats of shape {sizes})")
-    if _some(xp, targets < 0.0):
+    if some(xp, targets < 0.0):
         raise ValueError(f"{name}: target probabilities are not negative, and some are")
     return targets
 
@@ -114,7 +142,7 @@ def class_indices(xp: Any, targets: Any, sizes: Shape, axis: int, name: str, wha
         return indices
     hint = ""
     if given == rows:
-        measured = kind == "real floating" and _some(xp, xp.not_equal(xp.floor(targets), targets))
+        measured = kind == "real floating" and some(xp, xp.not_equal(xp.floor(targets), targets))
         hint = "; to predict numbers take tg.mse_loss" if measured else "; these look like class indices: convert them to ints"
     raise TypeError(
         f"{name}: targets are class indices (ints of shape {rows})" + (f" or {other}" if other else "") + ", "
@@ -140,7 +168,7 @@ def answers(xp: Any, targets: Any, logits: Any, name: str) -> Any:
     """Targets of yes-or-no questions: between 0 and 1, in the shape of the logits; yes and no may be bools or ints."""
     _same_shape(shape(targets), shape(logits), f"{name}: targets of shape {shape(targets)} for logits of shape {shape(logits)}")
     targets = _floats_like(xp, targets, logits)
-    if _some(xp, (targets < 0.0) | (targets > 1.0)):
+    if some(xp, (targets < 0.0) | (targets > 1.0)):
         raise ValueError(f"{name}: targets are between 0 and 1, and some are not")
     return targets
 
@@ -150,7 +178,7 @@ def signs(xp: Any, targets: Any, scores: Any, name: str) -> Any:
     if kind_of(targets, xp) == "bool":
         raise TypeError(f"{name}: targets of the scores' shape are -1 and 1, not bools; write 2 * t - 1 of ints")
     targets = _floats_like(xp, targets, scores)
-    if _some(xp, xp.not_equal(xp.abs(targets), 1.0)):
+    if some(xp, xp.not_equal(xp.abs(targets), 1.0)):
         raise ValueError(f"{name}: targets of the scores' shape are -1 and 1, and some are not; write 2 * t - 1 of 0 and 1")
     return targets
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
@@ -31,11 +31,17 @@ def composed() -> Iterator[None]:
 
 
 class Fused(Op):
-    """An op whose forward is its definition in primitives and whose rule was derived by hand."""
+    """An op whose forward is its definition in primitives and whose rule was derived by hand.
 
-    def __init__(self, body: Callable[..., Any]) -> None:
+    A `conditioned` op subtracts what its inputs say (logsumexp its two terms, a soft cross-entropy p - t), so that no method keeps
+    every digit: `tg.compare` judges it in the unit of what a rounding of its inputs would change, where that is larger.
+    """
+
+    def __init__(self, body: Callable[..., Any], conditioned: bool = False) -> None:
         super().__init__(body)
         self.kernels: dict[type, Callable[..., Any]] = {}
+        self.conditioned = conditioned
+        self._hard: Callable[[], Iterable[tuple]] = tuple
 
     def kernel(self, *types: type) -> Callable[[F], F]:
         """Decorates a forward for data of exactly these types: `function(*inputs, **settings)` on plain data."""
@@ -45,6 +51,15 @@ class Fused(Op):
             return function
 
         return decorate
+
+    def hard_inputs(self, function: F) -> F:
+        """Decorates what yields the inputs on which the op is hardest to get right: (name, inputs) or (name, inputs, keywords)."""
+        self._hard = function
+        return function
+
+    def hard_cases(self) -> list[tuple[str, tuple, dict[str, Any]]]:
+        """The hard inputs, each as (name, inputs, keywords); none for an op that was given none."""
+        return [(name, tuple(inputs), dict(*keywords)) for name, inputs, *keywords in self._hard()]
 
     def composed(self, *args: Any, **keywords: Any) -> Any:
         """The same call, with the primitives of the body recorded instead of one node."""
@@ -59,12 +74,13 @@ class Fused(Op):
         return self.forward if kernel is None else lambda xp, *inputs, **settings: kernel(*inputs, **settings)
 
 
-def fused(body: Callable[..., Any] | None = None, *, register: bool = False) -> Any:
+def fused(body: Callable[..., Any] | None = None, *, register: bool = False, conditioned: bool = False) -> Any:
     """Makes a fused op of its definition `body(xp, *inputs, **settings)`; `@op.backward` decorates the rule.
 
     Called normally the op is one node with that rule; `op.composed(...)`, or anything inside `tg.composed()`, records the
     body's primitives. Without a rule it always does. With `register=True` the op joins `tg.fused_ops`, the registry that
-    tests, checks and the gallery go through.
+    tests, checks and the gallery go through. `@op.hard_inputs` gives it inputs for `tg.compare`, and `conditioned=True` says that
+    it subtracts what its inputs say, so that some digits are lost before it begins.
 
     >>> import tinygrad_sm as tg
     >>> @tg.fused
@@ -79,7 +95,7 @@ def fused(body: Callable[..., Any] | None = None, *, register: bool = False) -> 
     """
 
     def decorate(function: Callable[..., Any]) -> Fused:
-        op = Fused(function)
+        op = Fused(function, conditioned)
         if register:
             register_fused(op)
         return op
