@@ -33,8 +33,8 @@ def composed() -> Iterator[None]:
 class Fused(Op):
     """An op whose forward is its definition in primitives and whose rule was derived by hand.
 
-    A `conditioned` op subtracts what its inputs say (logsumexp its two terms, a soft cross-entropy p - t), so that no method keeps
-    every digit: `tg.compare` judges it in the unit of what a rounding of its inputs would change, where that is larger.
+    A `conditioned` op subtracts what its inputs say (logsumexp its two terms, a soft cross-entropy p - t), so that no method
+    keeps every digit: `tg.compare` judges it in the unit of what a rounding of its inputs would change, where that is larger.
     """
 
     def __init__(self, body: Callable[..., Any], conditioned: bool = False) -> None:
@@ -53,7 +53,7 @@ class Fused(Op):
         return decorate
 
     def hard_inputs(self, function: F) -> F:
-        """Decorates what yields the inputs on which the op is hardest to get right: (name, inputs) or (name, inputs, keywords)."""
+        """Decorates what yields the inputs on which the op is hard to get right: (name, inputs) or (name, inputs, keywords)."""
         self._hard = function
         return function
 
@@ -79,8 +79,8 @@ def fused(body: Callable[..., Any] | None = None, *, register: bool = False, con
 
     Called normally the op is one node with that rule; `op.composed(...)`, or anything inside `tg.composed()`, records the
     body's primitives. Without a rule it always does. With `register=True` the op joins `tg.fused_ops`, the registry that
-    tests, checks and the gallery go through. `@op.hard_inputs` gives it inputs for `tg.compare`, and `conditioned=True` says that
-    it subtracts what its inputs say, so that some digits are lost before it begins.
+    tests, checks and the gallery go through. `@op.hard_inputs` gives it inputs for `tg.compare`, and `conditioned=True` says
+    that it subtracts what its inputs say, so that some digits are lost before it begins.
 
     >>> import tinygrad_sm as tg
     >>> @tg.fused
