@@ -17,6 +17,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import family
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 PEERS = {"micrograd": "micrograd==0.1.0", "numpy": "numpy"}  # installed into .venvs/bench-<name>-<python version>
@@ -81,6 +83,21 @@ def scalar(name: str, title: str, collector: str) -> Benchmark:
     )
 
 
+def fused(name: str, title: str, kind: str, ops: tuple[str, ...], sizes: str, at_most: float, turns: int) -> Benchmark:
+    """Ops fused against composed, each in turns with itself; a limit leaves out the 10 % that a busy machine makes."""
+    return Benchmark(
+        f"family-{name}",
+        f"forward and backward fused, against composed: {title}",
+        "times as long",
+        "family.py",
+        (turns, max(turns // 4, 3)),
+        tuple(Contender(op, f"{kind} {sizes} {op}", "numpy" if kind == "numpy" else None) for op in ops),
+        limits=tuple((op, at_most) for op in ops),
+    )
+
+
+MEMORY_ROWS = ("128", "512", "2048")
+
 BENCHMARKS = (
     moons("on", 0.1),
     moons("off", None),
@@ -126,6 +143,28 @@ BENCHMARKS = (
         (Contender("tinygrad_sm / by hand", "in-turns"),),
         limits=(("tinygrad_sm / by hand", 1.3),),
     ),
+    fused("nd-32x10", "every op of the family on tg.nd, 32 x 10", "nd", family.OPS, "32 10", 1.1, 20),
+    fused("nd-8x1000", "every op of the family on tg.nd, 8 x 1000", "nd", family.OPS, "8 1000", 1.3, 5),
+    fused("numpy-losses", "cross-entropy on numpy, 256 x 1000", "numpy", ("cross_entropy",), "256 1000", 1 / 1.2, 40),
+    fused("numpy-attention", "attention on numpy, 8 x 128 x 64", "numpy", ("attention",), "128 128", 1 / 1.2, 40),
+    fused(
+        "numpy-vocabulary",
+        "linear + cross-entropy on numpy, 512 rows of 64, 4096 classes",
+        "numpy",
+        ("linear_cross_entropy",),
+        "512 4096",
+        1 / 1.2,
+        8,
+    ),
+    Benchmark(
+        "family-memory",
+        "linear + cross-entropy of 4096 classes on numpy: the peak beyond inputs and gradients, for so many rows",
+        "kB",
+        "family.py",
+        (1, 1),
+        tuple(Contender(rows, f"memory {rows} 4096", "numpy") for rows in MEMORY_ROWS),
+        ((MEMORY_ROWS[-1], MEMORY_ROWS[0], 1.5),),
+    ),
     Benchmark(
         "import",
         "import in a fresh interpreter",
@@ -157,8 +196,7 @@ def run_once(benchmark: Benchmark, contender: Contender, python: str, quick: boo
     if not arguments[-1].isdigit():
         arguments.append(str(benchmark.repeats[quick]))
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-    if contender.environment is None:
-        environment["PYTHONPATH"] = str(ROOT)
+    environment["PYTHONPATH"] = str(ROOT)
     command = [python, str(HERE / benchmark.script), *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:

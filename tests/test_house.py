@@ -62,12 +62,15 @@ PUBLIC = """
 Value LabelError AxisError nd fused primitive composed fused_ops no_grad constant
 grad value_and_grad vjp jvp jacobian hessian hvp
 abs sign exp expm1 log log1p sqrt sin cos tanh erf relu leaky_relu elu gelu square maximum minimum where clip pow equal
-sigmoid log_sigmoid softplus silu softmax log_softmax logsumexp cross_entropy binary_cross_entropy
-nll_loss mse_loss hinge_loss
+sigmoid log_sigmoid softplus silu softmax log_softmax logsumexp softmin causal_softmax cross_entropy binary_cross_entropy
+nll_loss focal_loss binary_focal_loss z_loss mse_loss hinge_loss attention linear_cross_entropy
+sparsemax entmax15 sparsemax_loss entmax15_loss online_softmax OnlineSoftmax
+kl_div reverse_kl_div kl_div_probabilities entropy gumbel_softmax
 sum mean max min prod var std norm sort argsort cumulative_sum
 reshape flatten permute_dims matrix_transpose broadcast_to expand_dims squeeze concat stack split flip tril
 matmul linear dot outer einsum take take_along_axis one_hot argmax
 zeros ones full arange rand randn manual_seed __version__
+compare gradcheck Comparison Report testing
 nn optim datasets fit predict accuracy History draw
 """.split()
 
@@ -76,6 +79,8 @@ OF_PACKAGES = {
     "LogSoftmax CrossEntropyLoss save load LayerError SafetensorsError",
     "optim": "SGD Adam AdamW RMSprop Optimizer LambdaLR StepLR MultiStepLR ExponentialLR LinearLR CosineAnnealingLR "
     "SequentialLR ReduceLROnPlateau clip_grad_norm clip_grad_value",
+    "testing": "assert_gradients GradientError logits logit_rows masked_logits margins tails ties hard_logits labels "
+    "probabilities",
     "datasets": "load_digits load_iris make_blobs make_moons make_spirals train_test_split",
 }
 
@@ -134,8 +139,11 @@ def test_everything_public_is_documented(name):
 # Where an example says more than the formula does.
 EXAMPLES = """
 Value nd primitive fused composed no_grad constant grad value_and_grad vjp jvp jacobian hessian hvp softmax log_softmax
-logsumexp cross_entropy binary_cross_entropy nll_loss mse_loss hinge_loss sigmoid softplus silu equal one_hot einsum rand
-fit predict accuracy draw
+logsumexp softmin causal_softmax cross_entropy binary_cross_entropy nll_loss focal_loss binary_focal_loss z_loss mse_loss
+hinge_loss sigmoid softplus silu equal one_hot einsum rand attention linear_cross_entropy
+sparsemax entmax15 sparsemax_loss entmax15_loss online_softmax OnlineSoftmax
+kl_div reverse_kl_div kl_div_probabilities entropy gumbel_softmax
+compare gradcheck fit predict accuracy draw
 """.split()
 
 
@@ -161,7 +169,7 @@ def test_the_examples_in_the_docstrings_run(name):
 
 def test_no_module_is_named_like_a_public_function():
     taken = {name for name in tg.__all__ + PUBLIC if not isinstance(getattr(tg, name), types.ModuleType)}
-    later = {"player", "compare", "gradcheck"}
+    later = {"player"}
     last_names = {name.rpartition(".")[2] for name in MODULES}
     assert last_names & (taken | later) == set()
 
@@ -191,7 +199,8 @@ def test_a_declared_method_takes_the_arguments_of_its_op(name):
     given = [a.arg for a in [*arguments.args[1:], *arguments.kwonlyargs]]
     op = (ops.METHODS | family.METHODS)[name]
     if isinstance(op, Op):
-        wanted = [*op.input_names[1:], *op.setting_names]
+        required, optional = op.input_names[1 : op._required], op.input_names[max(op._required, 1) :]
+        wanted = [*required, *op.setting_names, *optional]
         wanted = ["other" if x == "b" else x for x in wanted]
         assert given == wanted
         defaults = {**dict(zip(reversed(given), reversed(arguments.defaults + arguments.kw_defaults)))}  # noqa: B905

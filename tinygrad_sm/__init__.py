@@ -10,21 +10,40 @@ array([-0.37146828, 0.2312239, 0.14024438])
 
 __version__ = "0.1.0"
 
-from tinygrad_sm import datasets, nd, nn, optim
+from tinygrad_sm import datasets, nd, nn, optim, testing
+from tinygrad_sm.check import Comparison, Report, compare, gradcheck
 from tinygrad_sm.family import (
     LabelError,
+    OnlineSoftmax,
+    attention,
     binary_cross_entropy,
+    binary_focal_loss,
+    causal_softmax,
     cross_entropy,
+    entmax15,
+    entmax15_loss,
+    entropy,
+    focal_loss,
+    gumbel_softmax,
     hinge_loss,
+    kl_div,
+    kl_div_probabilities,
+    linear_cross_entropy,
     log_sigmoid,
     log_softmax,
     logsumexp,
     mse_loss,
     nll_loss,
+    online_softmax,
+    reverse_kl_div,
     sigmoid,
     silu,
     softmax,
+    softmin,
     softplus,
+    sparsemax,
+    sparsemax_loss,
+    z_loss,
 )
 from tinygrad_sm.graph import (
     Value,
@@ -95,5 +114,5 @@ from tinygrad_sm.training import History, accuracy, fit, predict
 from tinygrad_sm.viz import draw
 
 _BUILTINS = {"abs", "max", "min", "pow", "sum"}  # `from tinygrad_sm import *` leaves Python's own alone
-_FLOORS = {"family", "graph", "ops", "training", "viz"}  # their public names are here
+_FLOORS = {"check", "family", "graph", "ops", "training", "viz"}  # their public names are here
 __all__ = sorted(name for name in globals() if not name.startswith("_") and name not in _BUILTINS | _FLOORS)

@@ -22,6 +22,8 @@ INSIDE = [0.1, 0.5, 0.15, 0.25]
 ROWS = [[0.5, -2.0], [3.0, 0.25], [-1.0, 1.0]]
 PROBABILITIES = [[0.25, 0.75], [1.0, 0.0], [0.4, 0.9]]
 INNER = [[0.25, 0.75], [0.875, 0.125], [0.4, 0.6]]
+MASK = [True, False, True, True]
+ROW_MASK = [[True, True], [False, True], [False, False]]
 WEIGHTS = [0.7, -0.2, 1.3, 0.4, -1.1, 0.9, 0.5, -0.3]
 
 
@@ -48,6 +50,26 @@ SCALAR_FUNCTIONS = {
     "log_softmax, far apart": (lambda z: weighted(tg.log_softmax(z)), WIDE),
     "logsumexp": (lambda z: tg.logsumexp(z), Z),
     "logsumexp, first axis": (lambda z: weighted(tg.logsumexp(z, axis=0)), ROWS),
+    "softmax, masked": (lambda z: weighted(tg.softmax(z, where=MASK)), Z),
+    "softmax, in its temperature": (lambda t: weighted(tg.softmax(exact(Z), temperature=t)), 0.7),
+    "softmax, of rows with a temperature each": (
+        lambda t: weighted(tg.softmax(exact(ROWS), where=ROW_MASK, temperature=t)),
+        [[0.7], [2.5], [1.0]],
+    ),
+    "softmax, in both": (lambda x: weighted(tg.softmax(x[0], temperature=x[1, 2])), [Z, INSIDE]),
+    "log_softmax, masked": (lambda z: weighted(tg.where(MASK, tg.log_softmax(z, where=MASK), 0.0)), Z),
+    "log_softmax, in its temperature": (lambda t: weighted(tg.log_softmax(exact(WIDE), temperature=t)), 0.7),
+    "log_softmax, in both": (lambda x: weighted(tg.log_softmax(x[0], temperature=x[1, 2])), [Z, INSIDE]),
+    "logsumexp, masked": (lambda z: tg.logsumexp(z, where=MASK) ** 2, Z),
+    "logsumexp, masked rows": (
+        lambda z: weighted(tg.where([True, True, False], tg.logsumexp(z, where=ROW_MASK), 0.0)),
+        ROWS,
+    ),
+    "logsumexp, in both": (lambda x: tg.logsumexp(x[0], where=MASK, temperature=x[1, 2]), [Z, INSIDE]),
+    "softmin": (lambda z: weighted(tg.softmin(z)), Z),
+    "softmin, in both": (lambda x: weighted(tg.softmin(x[0], where=MASK, temperature=x[1, 2])), [Z, INSIDE]),
+    "causal_softmax": (lambda z: weighted(tg.causal_softmax(z)), ROWS),
+    "causal_softmax, upper left": (lambda z: weighted(tg.causal_softmax(z, align="upper-left")), ROWS),
     "sigmoid": (lambda z: weighted(tg.sigmoid(z)), Z),
     "log_sigmoid": (lambda z: weighted(tg.log_sigmoid(z)), Z),
     "softplus": (lambda z: weighted(tg.softplus(z)), Z),
@@ -60,7 +82,10 @@ SCALAR_FUNCTIONS = {
     "cross_entropy, probabilities": (lambda z: tg.cross_entropy(z, exact(T)), Z),
     "cross_entropy, in the targets": (lambda t: tg.cross_entropy(exact(Z), t), INSIDE),
     "cross_entropy, in both": (lambda x: tg.cross_entropy(x[0], x[1]), [Z, INSIDE]),
-    "cross_entropy, probabilities that sum to anything": (lambda z: tg.cross_entropy(z, exact(PROBABILITIES)), ROWS),
+    "cross_entropy, probabilities that sum to anything": (
+        lambda z: tg.cross_entropy(z, exact(PROBABILITIES), validate=False),
+        ROWS,
+    ),
     "binary_cross_entropy": (lambda z: tg.binary_cross_entropy(z, exact(PROBABILITIES)), ROWS),
     "binary_cross_entropy, none": (lambda z: weighted(tg.binary_cross_entropy(z, exact(T), reduction="none")), Z),
     "binary_cross_entropy, in the targets": (lambda t: tg.binary_cross_entropy(exact(Z), t, reduction="sum"), INSIDE),

@@ -29,17 +29,27 @@ CALLS: dict[str, tuple[tuple, dict[str, Any]]] = {
     "astype": ((A,), {"dtype": tg.nd.float64}),
     "matmul": ((A, [[0.2, 0.3], [0.5, 0.7], [0.9, 0.6]]), {}),
     "linear": ((A, B), {}),
+    "attention": ((A, B, B), {}),
+    "linear_cross_entropy": ((A, B, ROW[:2], [1, 0]), {}),
     **dict.fromkeys(("dot", "outer"), ((ROW, B[0]), {})),
     "take": ((A, [0, 2, 2]), {"axis": 1}),
     "take_along_axis": ((A, [[0, 2], [1, 1]]), {"axis": 1}),
-    **dict.fromkeys(("cross_entropy", "hinge_loss"), ((A, [2, 0]), {})),
+    **dict.fromkeys(("cross_entropy", "focal_loss", "hinge_loss"), ((A, [2, 0]), {})),
+    "sparsemax": ((B,), {}),  # of A a class lies on the edge of the support, where slopes jump
+    "sparsemax_loss": ((B, [2, 0]), {}),
+    "entmax15_loss": ((A, [2, 0]), {}),
     "nll_loss": (([[-x for x in row] for row in A], [2, 0]), {}),
-    **dict.fromkeys(("binary_cross_entropy", "mse_loss"), ((A, B), {})),
+    **dict.fromkeys(("kl_div", "reverse_kl_div"), ((A, B), {})),
+    "kl_div_probabilities": (([[0.25, 0.5, 0.25], [0.125, 0.5, 0.375]], [[0.5, 0.25, 0.25], [0.2, 0.3, 0.5]]), {}),
+    "gumbel_softmax": ((A,), {"noise": B}),
+    **dict.fromkeys(("binary_cross_entropy", "binary_focal_loss", "mse_loss"), ((A, B), {})),
 }
 # Ops that have no meaning on single numbers.
 NEED_AXES = frozenset(
-    "concat cross_entropy cumulative_sum dot getitem hinge_loss linear log_softmax logsumexp matmul matrix_transpose nll_loss "
-    "outer permute_dims softmax sort take take_along_axis tril".split()
+    "causal_softmax concat cross_entropy cumulative_sum dot entropy gumbel_softmax kl_div kl_div_probabilities reverse_kl_div "
+    "focal_loss getitem hinge_loss linear log_softmax logsumexp matmul "
+    "attention linear_cross_entropy entmax15 entmax15_loss online_softmax sparsemax sparsemax_loss "
+    "matrix_transpose nll_loss outer permute_dims softmax softmin sort take take_along_axis tril z_loss".split()
 )
 
 

@@ -20,12 +20,12 @@ def digits_for(*numbers: float) -> int:
 
 
 class Row:
-    """softmax and its kin of one row of floats."""
+    """softmax and its kin of one row of floats, divided by a temperature."""
 
-    def __init__(self, logits):
-        with mp.workdps(digits_for(*logits)):
+    def __init__(self, logits, temperature=1.0):
+        with mp.workdps(digits_for(*logits, max(logits) / temperature, min(logits) / temperature)):
             self.digits = mp.dps
-            self.logits = [mpf(z) for z in logits]
+            self.logits = [mpf(z) / mpf(temperature) for z in logits]
             self.top = max(self.logits)
             # exp(1e15) is a number to mpmath but exp(1e308) is not, so that the largest logit is divided out, exactly
             near = [z - self.top for z in self.logits]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from math import prod
+from numbers import Integral, Real
 from typing import Any
 
+from tinygrad_sm.family.reduction import readable, whole_of
 from tinygrad_sm.graph.namespaces import SCALARS, as_data, kind_of, namespace_of, shape
 from tinygrad_sm.graph.value import nested_lists
 from tinygrad_sm.nd.shapes import Shape, all_axes, broadcast_shapes, flatten, row_major
 from tinygrad_sm.ops.helpers import is_traced
 
+EMPTY = ("zero", "nan", "raise")
 REDUCTIONS = ("mean", "sum", "none", "batchmean")
 ROUNDING = 1e-6  # how far beyond its bound a float of single precision may be rounded
 
@@ -42,6 +45,13 @@ def logits_along(x: Any, axis: Any, name: str) -> Any:
     x = numbers(x, name)
     all_axes(axis, len(shape(x)), name)
     return x
+
+
+def one_axis_or_all(x: Any, axis: Any, name: str) -> Any:
+    """Logits for functions along an axis that is an int, or None for all of them."""
+    if isinstance(axis, (tuple, list)):
+        raise TypeError(f"{name}: axis is an int, or None for all elements, and not {axis!r}")
+    return logits_along(x, axis, name)
 
 
 def mask(xp: Any, where: Any, sizes: Shape, name: str, what: str = "logits") -> Any:
@@ -78,25 +88,105 @@ def reduction(kind: str, name: str) -> None:
         raise ValueError(f"{name}: reduction is one of {', '.join(REDUCTIONS)}, not {kind!r}")
 
 
+def loss_settings(name: str, kind: str, ignore_index: Any, empty: str) -> None:
+    """What losses of class indices have in common."""
+    reduction(kind, name)
+    if empty not in EMPTY:
+        raise ValueError(f"{name}: empty is one of {', '.join(EMPTY)}, not {empty!r}")
+    if ignore_index is not None and (isinstance(ignore_index, bool) or not isinstance(ignore_index, Integral)):
+        raise TypeError(f"{name}: ignore_index is a class index, an int, not {ignore_index!r}")
+
+
+def fraction(x: Any, name: str, what: str) -> None:
+    """A plain number from 0 to 1."""
+    _number(x, name, what)
+    if not 0.0 <= x <= 1.0:  # nan too
+        raise ValueError(f"{name}: {what} is from 0 to 1, and this one is {x}")
+
+
+def setting(x: Any, name: str, what: str) -> None:
+    """A plain number of 0 or more."""
+    _number(x, name, what)
+    if not x >= 0.0:  # nan too
+        raise ValueError(f"{name}: {what} is not negative, and this one is {x}")
+
+
+def _number(x: Any, name: str, what: str) -> None:
+    if isinstance(x, bool) or not isinstance(x, Real):
+        raise TypeError(f"{name}: {what} is a number, not {x!r}")
+
+
+def class_weights(xp: Any, weight: Any, classes: int, name: str, validate: bool = True, what: str = "weight") -> Any:
+    """One number of 0 or more a class; None for none."""
+    if weight is None:
+        return None
+    weight = numbers(weight, name, f"the {what}")
+    if shape(weight) != (classes,):
+        raise ValueError(f"{name}: {what} is one number a class, of shape {(classes,)}; got shape {shape(weight)}")
+    if validate:
+        not_negative(xp, weight, name, what)
+    return weight
+
+
+def not_negative(xp: Any, weight: Any, name: str, what: str) -> None:
+    """Refuses weights below 0, and nan."""
+    if some(xp, not weight >= 0.0 if type(weight) is float else xp.logical_not(weight >= 0.0)):
+        raise ValueError(f"{name}: {what} is made of numbers of 0 or more, and some are not")
+
+
+def weights_like(xp: Any, weight: Any, sizes: Shape, name: str, what: str) -> Any:
+    """Numbers of 0 or more that broadcast to the shape of what they weigh; None for none."""
+    if weight is None:
+        return None
+    weight = numbers(weight, name, f"the {what}")
+    if broadcast_shapes(f"{name}: {what} and logits", shape(weight), sizes) != sizes:
+        raise ValueError(f"{name}: {what} has shape {shape(weight)}, and the logits have only {sizes}")
+    not_negative(xp, weight, name, what)
+    return weight
+
+
+def between_0_and_1(xp: Any, p: Any, name: str) -> None:
+    """Refuses what is no probability. (nan passes: it is an answer.)"""
+    if some(xp, (p < 0.0) | (p > 1.0)):
+        raise ValueError(
+            f"{name}: probabilities lie between 0 and 1, and some do not; these look like logits: use from_logits=True"
+        )
+
+
+def something(xp: Any, x: Any, targets: Any, weight: Any, axis: int, ignore_index: int | None, kind: str, name: str) -> None:
+    """Refuses a mean of no rows, of ignored ones alone, and of those of weight 0."""
+    kept, x, targets = readable(xp, x, targets, ignore_index, axis)
+    whole = whole_of(xp, x, targets, weight, kept, axis, kind)
+    nothing = 0 in shape(x) or (whole is not None and some(xp, xp.equal(whole, 0.0)))
+    if nothing and kind in ("mean", "batchmean"):
+        raise ValueError(
+            f"{name}: there is nothing to take the mean of: no rows, all ignored, or all of weight 0; with empty='zero' it is 0"
+        )
+
+
 def some(xp: Any, marked: Any) -> bool:
     """Whether anything is marked; not inside `jax.jit`, where even what is made of plain arrays has no numbers yet."""
     found = marked if type(marked) is bool else xp.any(marked)
     return not is_traced(found) and bool(found)
 
 
-def probabilities(xp: Any, p: Any, axis: int, name: str) -> None:
+def probabilities(xp: Any, p: Any, axis: int, name: str, kept: Any = None) -> None:
     """Refuses what no softmax gives: entries outside [0, 1], and rows that do not sum to 1. (nan passes: it is an answer.)"""
+    if kept is not None:
+        p = xp.where(xp.expand_dims(kept, axis=axis), p, 1.0 / shape(p)[axis])
     if some(xp, (p < 0.0) | (p > 1.0 + ROUNDING)):
         raise ValueError(
             f"{name}: probabilities lie between 0 and 1, and some do not; these look like logits: use from_logits=True"
         )
-    sums = xp.sum(p, axis=axis)
-    if some(xp, xp.abs(sums - 1.0) > _slack(xp, p)):
-        wrong = next(s for s in flatten(nested_lists(sums))[0] if abs(s - 1) > _slack(xp, p))
-        raise ValueError(
-            f"{name}: probabilities sum to 1 along axis {axis}, and one row sums to {float(wrong):.6g}; "
-            "for logits use from_logits=True"
-        )
+    problem = f"{name}: probabilities sum to 1 along axis {axis}, and one row sums to"
+    _sums_to_1(xp, p, axis, problem, "for logits use from_logits=True")
+
+
+def _sums_to_1(xp: Any, p: Any, axis: int, problem: str, remedy: str) -> None:
+    far = xp.abs(xp.sum(p, axis=axis) - 1.0)
+    if some(xp, far > _slack(xp, p)):
+        wrong = next(s for s in flatten(nested_lists(xp.sum(p, axis=axis)))[0] if abs(s - 1) > _slack(xp, p))
+        raise ValueError(f"{problem} {float(wrong):.6g}; {remedy}")
 
 
 def _slack(xp: Any, p: Any) -> float:
@@ -104,8 +194,9 @@ def _slack(xp: Any, p: Any) -> float:
     return max(1e-3, 8.0 * float(xp.finfo(p.dtype).eps)) if hasattr(xp, "finfo") else 1e-3
 
 
-def log_probabilities(xp: Any, x: Any, name: str) -> None:
+def log_probabilities(xp: Any, x: Any, name: str, axis: int, kept: Any = None) -> None:
     """Refuses what is no logarithm of a probability."""
+    x = x if kept is None else xp.where(xp.expand_dims(kept, axis=axis), x, 0.0)
     if some(xp, x > ROUNDING):
         raise ValueError(
             f"{name}: log-probabilities are not positive, and some are; of logits take tg.log_softmax, "
@@ -113,16 +204,44 @@ def log_probabilities(xp: Any, x: Any, name: str) -> None:
         )
 
 
-def class_targets(xp: Any, targets: Any, sizes: Shape, axis: int, name: str, what: str = "logits") -> Any:
+def class_targets(
+    xp: Any,
+    targets: Any,
+    sizes: Shape,
+    axis: int,
+    name: str,
+    what: str = "logits",
+    *,
+    ignore_index: int | None = None,
+    validate: bool = True,
+) -> Any:
     """Targets for `what` of shape `sizes`: ints are class indices, floats of the same shape are probabilities."""
     if not sizes[axis] or kind_of(targets, xp) != "real floating" or shape(targets) != sizes:
-        return class_indices(xp, targets, sizes, axis, name, what, f"probabilities (floats of shape {sizes})")
-    if some(xp, targets < 0.0):
-        raise ValueError(f"{name}: target probabilities are not negative, and some are")
+        other = f"probabilities (floats of shape {sizes})"
+        return class_indices(xp, targets, sizes, axis, name, what, other, ignore_index=ignore_index, validate=validate)
+    if ignore_index is not None:
+        raise ValueError(f"{name}: ignore_index is for class indices, and these targets are probabilities")
+    if validate:
+        if some(xp, targets < 0.0):
+            raise ValueError(f"{name}: target probabilities are not negative, and some are")
+        problem = f"{name}: target probabilities sum to 1 along axis {axis}, and one row sums to"
+        remedy = "validate=False takes them as they are; for several yes-or-no answers a row use tg.binary_cross_entropy"
+        _sums_to_1(xp, targets, axis, problem, remedy)
     return targets
 
 
-def class_indices(xp: Any, targets: Any, sizes: Shape, axis: int, name: str, what: str = "logits", other: str = "") -> Any:
+def class_indices(
+    xp: Any,
+    targets: Any,
+    sizes: Shape,
+    axis: int,
+    name: str,
+    what: str = "logits",
+    other: str = "",
+    *,
+    ignore_index: int | None = None,
+    validate: bool = True,
+) -> Any:
     """One int for each row of the `what`; the error for anything else says which `other` targets there could be."""
     kind, given = kind_of(targets, xp), shape(targets)
     rows, classes = sizes[:axis] + sizes[axis + 1 :], sizes[axis]
@@ -138,7 +257,8 @@ def class_indices(xp: Any, targets: Any, sizes: Shape, axis: int, name: str, wha
                 + ("for one-hot targets, which are probabilities, give floats" if one_hot else _remedy(given, rows))
             )
         indices = xp.asarray(targets) if type(targets) is int else targets
-        _in_range(xp, indices, classes, name)
+        if validate:
+            _in_range(xp, indices, classes, name, ignore_index)
         return indices
     hint = ""
     if given == rows:
@@ -154,11 +274,14 @@ def _remedy(given: Shape, rows: Shape) -> str:
     return f"reshape them to {rows}" if prod(given) == prod(rows) else f"they need shape {rows}"
 
 
-def _in_range(xp: Any, labels: Any, classes: int, name: str) -> None:
+def _in_range(xp: Any, labels: Any, classes: int, name: str, ignore_index: int | None) -> None:
     row = xp.reshape(labels, (-1,))
     flat = [] if is_traced(row) else nested_lists(row)
     if flat and not 0 <= min(flat) <= max(flat) < classes:
-        place, label = next((i, v) for i, v in enumerate(flat) if not 0 <= v < classes)
+        wrong = ((i, v) for i, v in enumerate(flat) if not 0 <= v < classes and v != ignore_index)
+        place, label = next(wrong, (-1, 0))
+        if place < 0:
+            return
         sizes = shape(labels)
         position = tuple(place // step % n for n, step in zip(sizes, row_major(sizes), strict=True))
         raise LabelError(name, int(label), position, classes)

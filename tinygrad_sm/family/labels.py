@@ -1,9 +1,11 @@
-"""What class indices say about rows of classes: which element is meant, and the mask that marks it."""
+"""What rules share about rows of classes: the element that a class index means, and the slopes of probabilities."""
 
 from math import fsum
+from operator import mul
 
 from tinygrad_sm import nd
 from tinygrad_sm.graph.namespaces import shape
+from tinygrad_sm.nd.floats import total
 from tinygrad_sm.nd.shapes import one_axis
 
 
@@ -31,3 +33,63 @@ def less_one_hot(xp, p, labels, axis):
     hot = is_class(xp, labels, p, axis)
     others = xp.where(hot, 0.0, p)
     return xp.where(hot, -xp.sum(others, axis=axis, keepdims=True), others)
+
+
+def pulled_back(xp, p, g, axis):
+    """p (g - <p, g>): the gradient g of rows of probabilities p = softmax(z), along `axis`, pulled back to their logits z.
+
+    The gradient of one p_i, p_i (1 - p_i) at the class itself, keeps its digits when p_i is nearly 1: see `centred`.
+    """
+    if type(p) is nd.Array and type(g) is nd.Array and axis in (-1, p.ndim - 1) and p.shape == g.shape:  # in one pass
+        return _by_rows(_pulled_back_row, p, g)
+    return p * centred(xp, p, g, axis)
+
+
+def centred(xp, p, x, axis):
+    """x - <p, x>: how far each x is above its mean under rows of probabilities p along `axis`.
+
+    A shift of x cancels in it, since the probabilities sum to 1. So x is taken less its value at a class that has more than
+    half of them, where it is 0 then: nothing is left of 1 - p, there and in the derivatives.
+    """
+    likely = p > 0.5
+    x = xp.where(likely, 0.0, x - xp.sum(xp.where(likely, x, 0.0), axis=axis, keepdims=True))
+    return x - xp.sum(p * x, axis=axis, keepdims=True)
+
+
+def _pulled_back_row(p, g):
+    if (top := max(p)) > 0.5:
+        shift = g[p.index(top)]
+        g = [v - shift for v in g]
+    mean = total([*map(mul, p, g)])
+    return [v * (slope - mean) for v, slope in zip(p, g, strict=True)]
+
+
+def log_pulled_back(xp, p, g, axis):
+    """g - p sum(g): the gradient g of rows of log-probabilities, along `axis`, pulled back to their logits.
+
+    Where p has more than half it is g (sum of the other p) - p (sum of the other g), which is the same, since the
+    probabilities sum to 1, and keeps the digits of 1 - p.
+    """
+    if type(p) is nd.Array and type(g) is nd.Array and axis in (-1, p.ndim - 1) and p.shape == g.shape:
+        return _by_rows(_log_pulled_back_row, p, g)
+    likely = p > 0.5
+    rest_of_p, rest_of_g = (xp.sum(xp.where(likely, 0.0, x), axis=axis, keepdims=True) for x in (p, g))
+    return xp.where(likely, g * rest_of_p - p * rest_of_g, g - p * xp.sum(g, axis=axis, keepdims=True))
+
+
+def _log_pulled_back_row(p, g):
+    everything = total(g)
+    row = [slope - v * everything for v, slope in zip(p, g, strict=True)]
+    if (top := max(p)) > 0.5:
+        k = p.index(top)
+        rest_of_p, rest_of_g = (total(x[:k] + x[k + 1 :]) for x in (p, g))
+        row[k] = g[k] * rest_of_p - top * rest_of_g
+    return row
+
+
+def _by_rows(function, p, g):
+    """A function of a row of each of two of our own arrays, which gives a row, along their last axis."""
+    n = p.shape[-1]
+    starts = range(0, len(p._flat), n or 1)
+    flat = [v for at in starts for v in function(p._flat[at : at + n], g._flat[at : at + n])]
+    return nd.array.make(flat, p.shape, p.dtype)

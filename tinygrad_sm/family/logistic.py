@@ -10,7 +10,7 @@ from math import exp, log1p
 from typing import Any
 
 from tinygrad_sm import nd
-from tinygrad_sm.family import checks
+from tinygrad_sm.family import checks, hard
 from tinygrad_sm.graph import fused
 from tinygrad_sm.ops.helpers import magnitude
 
@@ -85,11 +85,12 @@ def _(xp, g, out, z):
     return g * sigmoid(-z)
 
 
-@fused
+@fused(conditioned=True)
 def silu(xp, z):
-    """z sigmoid(z), element by element, also called swish. Rule: g (s(z) + z s(z) s(-z)), s the sigmoid.
+    """z sigmoid(z), element by element, also called swish. Rule: g (s(z) + silu(z) s(-z)), s the sigmoid.
 
-    The product rule with s' = s(z) s(-z). (Elfwing et al., 1702.03118; Ramachandran et al., 1710.05941)
+    The product rule with s' = s(z) s(-z). The slope has a root near -1.28, where its two terms cancel.
+    (Elfwing et al., 1702.03118; Ramachandran et al., 1710.05941)
 
     >>> import tinygrad_sm as tg
     >>> tg.silu(0.0)
@@ -100,8 +101,14 @@ def silu(xp, z):
 
 @silu.backward
 def _(xp, g, out, z):
-    s = sigmoid(z)
-    return g * (s + z * (s * sigmoid(-z)))
+    return g * (sigmoid(z) + out * sigmoid(-z))
+
+
+def _silu(z: float) -> float:
+    if z < -700.0:  # where the sigmoid runs out of digits, but z times it does not yet
+        half = exp(0.5 * z)
+        return z * half * half
+    return z * _sigmoid(z)
 
 
 def _elementwise(op: Any, function: Any) -> None:
@@ -113,6 +120,8 @@ def _elementwise(op: Any, function: Any) -> None:
 _elementwise(sigmoid, _sigmoid)
 _elementwise(softplus, _softplus)
 _elementwise(log_sigmoid, lambda z: -_softplus(-z))
+_elementwise(silu, _silu)
 
 for _op in (sigmoid, softplus, log_sigmoid, silu):
     _op.prepare(lambda xp, z, name=_op.name: (checks.numbers(z, name),))
+    _op.hard_inputs(hard.elementwise)

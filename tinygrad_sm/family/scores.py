@@ -51,7 +51,16 @@ def _(xp: Any, predictions: Any, targets: Any, *, reduction: str) -> tuple:
     return predictions, checks.numbers_like(xp, targets, predictions, "mse_loss")
 
 
-@fused
+@mse_loss.hard_inputs
+def _():
+    x, t = [1.5, -2.25, 1e8, 1e-300, 3.0], [1.25, 4.0, 1e8 + 3.0, -1e-300, 3.0]
+    for reduction in ("none", "sum", "mean"):
+        yield reduction, (x, t), {"reduction": reduction}
+    yield "near each other", ([1.0, 1.0 + 2.0**-52], [1.0 + 2.0**-52, 1.0])
+    yield "one number", (2.5, -1.0)
+
+
+@fused(conditioned=True)
 def hinge_loss(xp, scores, targets, *, axis=-1, margin=1.0, reduction="mean"):
     """How far scores fall short of a margin: max(0, margin - t s) for yes or no, and summed over the wrong classes for several.
 
@@ -119,3 +128,16 @@ def _(xp: Any, scores: Any, targets: Any, *, axis: Any, margin: Any, reduction: 
     at = one_axis(axis, len(sizes), "hinge_loss")
     other = f"-1 and 1 (of shape {sizes})"
     return scores, checks.class_indices(xp, targets, sizes, at, "hinge_loss", "scores", other)
+
+
+@hinge_loss.hard_inputs
+def _():
+    signs = ([0.5, -3.0, 1.0 - 2.0**-53, 1e8, -1e-300], [1.0, -1.0, 1.0, -1.0, 1.0])
+    z = [[0.3, -1.7, 2.25], [1e8, 1e8 + 0.75, 1e8 - 0.25], [-1e-300, 0.5, 0.25]]
+    for reduction in ("none", "sum", "mean"):
+        yield f"signs, {reduction}", signs, {"reduction": reduction}
+        yield f"labels, {reduction}", (z, [1, 0, 2]), {"reduction": reduction}
+    yield "wide margin", (z, [1, 0, 2]), {"margin": 3.5}
+    yield "first axis", (z, [1, 0, 2]), {"axis": 0}
+    yield "far apart", ([[0.0, 700.0, -700.0]], [1]), {"margin": 1000}
+    yield "one number", (0.25, 1.0)

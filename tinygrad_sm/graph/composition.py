@@ -35,12 +35,14 @@ class Fused(Op):
 
     A `conditioned` op subtracts what its inputs say (logsumexp its two terms, a soft cross-entropy p - t), so that no method
     keeps every digit: `tg.compare` judges it in the unit of what a rounding of its inputs would change, where that is larger.
+    Where that is so for some calls or gradients only, `conditioned` is a function `(name, *inputs, **settings)` that says so,
+    of the value if `name` is "", else of the gradient of the input of that name.
     """
 
-    def __init__(self, body: Callable[..., Any], conditioned: bool = False) -> None:
+    def __init__(self, body: Callable[..., Any], conditioned: bool | Callable[..., bool] = False) -> None:
         super().__init__(body)
         self.kernels: dict[type, Callable[..., Any]] = {}
-        self.conditioned = conditioned
+        self._conditioned = conditioned
         self._hard: Callable[[], Iterable[tuple]] = tuple
 
     def kernel(self, *types: type) -> Callable[[F], F]:
@@ -51,6 +53,12 @@ class Fused(Op):
             return function
 
         return decorate
+
+    def is_conditioned(self, name: str, inputs: Sequence, settings: Mapping[str, Any]) -> bool:
+        """Whether a call's value (`name` ""), or the gradient of the input of that name, hangs on the inputs' last digits."""
+        if not callable(self._conditioned):
+            return self._conditioned
+        return self._conditioned(name, *inputs, **{**self._settings, **settings})
 
     def hard_inputs(self, function: F) -> F:
         """Decorates what yields the inputs on which the op is hard to get right: (name, inputs) or (name, inputs, keywords)."""
@@ -74,7 +82,9 @@ class Fused(Op):
         return self.forward if kernel is None else lambda xp, *inputs, **settings: kernel(*inputs, **settings)
 
 
-def fused(body: Callable[..., Any] | None = None, *, register: bool = False, conditioned: bool = False) -> Any:
+def fused(
+    body: Callable[..., Any] | None = None, *, register: bool = False, conditioned: bool | Callable[..., bool] = False
+) -> Any:
     """Makes a fused op of its definition `body(xp, *inputs, **settings)`; `@op.backward` decorates the rule.
 
     Called normally the op is one node with that rule; `op.composed(...)`, or anything inside `tg.composed()`, records the

@@ -50,6 +50,7 @@ class Op:
         self._of_one = type(self) is Op and self._arity == 1
         self.rules: tuple[Rule, ...] | None = None  # one an operand
         self.rule: Rule | None = None  # or one for all of them
+        self._kept: Callable[..., tuple[Any, dict[str, Any]]] | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__.lower()} op {self.name}>"
@@ -62,7 +63,9 @@ class Op:
         import inspect  # only help() asks; inspect takes long to import
 
         own = inspect.signature(self.forward)
-        return own.replace(parameters=[*own.parameters.values()][1:])
+        optional, others = {*self.input_names[self._required :]}, [*own.parameters.values()][1:]
+        by_keyword = [p.replace(kind=p.KEYWORD_ONLY) for p in others if p.name in optional]
+        return own.replace(parameters=[*(p for p in others if p.name not in optional), *by_keyword])
 
     # --- building one
 
@@ -80,6 +83,16 @@ class Op:
         """
         self.rule = rule
         return rule
+
+    def keeping(self, function: F) -> F:
+        """Decorates a forward for calls that are recorded: `function(xp, *inputs, **settings)` returns the result, and a
+        dictionary of what the rule need not compute again.
+
+        The rule gets these as keywords, whose defaults must say "not kept": there is nothing of them while its own derivative
+        is recorded, since they are no Values.
+        """
+        self._kept = function
+        return function
 
     def prepare(self, function: F) -> F:
         """Decorates a check of the plain data, `function(xp, *inputs, **settings)`, which returns the inputs to be used."""
@@ -116,12 +129,17 @@ class Op:
         if self._expands():
             values = [x if isinstance(x, Value) else wrapped(d) for x, d in zip(inputs, data, strict=True)]
             return self.forward(values_of(xp), *values, **settings)
-        out = self._compute(xp, data, settings)
         if not (tracked and is_recording()):
+            out = self._compute(xp, data, settings)
             result = leaf(out, cls, requires_grad=False)
             if not is_recording():
                 result._params = {}  # this tells it from a leaf that somebody made
             return result
+        if self._kept is None:
+            out = self._compute(xp, data, settings)
+        else:
+            out, kept = self._compute(xp, data, settings, self._kept)
+            settings = {**settings, **kept}
         if len(data) > 1:
             inputs = [x if isinstance(x, Value) else d for x, d in zip(inputs, data, strict=True)]
         return record(cls, self, out, tuple(inputs), tuple(data), settings)
@@ -185,10 +203,10 @@ class Op:
     def _forward_for(self, data: Sequence) -> Callable[..., Any]:
         return self.forward
 
-    def _compute(self, xp: Any, data: Sequence, settings: dict[str, Any]) -> Any:
+    def _compute(self, xp: Any, data: Sequence, settings: dict[str, Any], forward: Callable[..., Any] | None = None) -> Any:
         """The forward on plain data, with errors that name the op and the shapes."""
         try:
-            return ieee(self._forward_for(data), xp, data, settings)
+            return ieee(forward or self._forward_for(data), xp, data, settings)
         except (TypeError, ValueError, IndexError, OverflowError) as error:
             if str(error).startswith(self.name) and not isinstance(error, OverflowError):
                 raise
@@ -210,12 +228,15 @@ class Op:
                 return (amount,)
         wanted = [isinstance(x, Value) and x.requires_grad for x in inputs]
         xp = namespace_of([x for x in saved if x is not None])
+        settings = node._params or {}
         if isinstance(gradient, Value):
+            if self._kept is not None:
+                settings = {key: settings[key] for key in self.setting_names}
             xp = values_of(xp)
             arguments = [gradient, node, *(self._recorded(x, d) for x, d in zip(inputs, saved, strict=True))]
         else:
             arguments = [gradient, node._data, *saved]
-        amounts = self._amounts(xp, arguments, node._params or {}, wanted)
+        amounts = self._amounts(xp, arguments, settings, wanted)
         if isinstance(gradient, Value):
             amounts = [self._as_value(amount) if want else None for amount, want in zip(amounts, wanted, strict=True)]
         return tuple(fit(self, xp, amount, d) if want else None for amount, d, want in zip(amounts, saved, wanted, strict=True))

@@ -8,7 +8,7 @@
 
 import typing as _typing
 
-from tinygrad_sm.nn.attention import MultiHeadAttention
+from tinygrad_sm.nn.heads import MultiHeadAttention
 from tinygrad_sm.nn.layers import (
     GELU,
     MLP,

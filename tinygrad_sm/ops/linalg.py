@@ -72,7 +72,7 @@ outer.vjps(
 )
 
 
-@fused
+@fused(conditioned=True)
 def linear(xp, x, weight, bias=None):
     """x W^T + b, a layer of weighted sums: (..., n) to (..., m). Rule: g W; g^T x; the sum of g over the rows.
 

@@ -117,6 +117,8 @@ def settings(node: Value, in_full: bool = False) -> str:
     defaults = node.op._settings if node.op is not None else {}
     shown = []
     for key, x in (node._params or {}).items():
+        if node.op is not None and key not in node.op.setting_names:  # what the op kept for its rule
+            continue
         text = setting(x)
         if key == "key":  # that of x[key]
             shown.append(f"[{text[1:-1].rstrip(',')}]" if isinstance(x, tuple) and x else f"[{text}]")

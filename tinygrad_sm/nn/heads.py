@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from math import inf, sqrt
+from math import sqrt
 from typing import Any
 
-from tinygrad_sm.family import softmax
+from tinygrad_sm.family import attention, softmax
+from tinygrad_sm.family.masks import causal_mask
 from tinygrad_sm.graph.namespaces import SCALARS, kind_of, namespace_of, shape
 from tinygrad_sm.graph.value import plain
 from tinygrad_sm.nd.shapes import broadcast_shapes
 from tinygrad_sm.nn.layers import Dropout, Linear, whole
 from tinygrad_sm.nn.module import LayerError, Module
-from tinygrad_sm.ops.elementwise import where as choose
 from tinygrad_sm.ops.helpers import as_plain, moved
 from tinygrad_sm.ops.shapes import matrix_transpose, permute_dims, reshape
 
@@ -56,13 +56,13 @@ class MultiHeadAttention(Module):
             raise LayerError(self, f"takes positions of width {self.embed_dim}, shape (..., T, {self.embed_dim}), and got one")
         broadcast_shapes(f"{self.title()}: the batches of query and key differ", q.shape[:-2], k.shape[:-2])
         q, k, v = map(self._heads, (q, k, v))
-        scores = q @ matrix_transpose(k) / sqrt(self.embed_dim // self.num_heads)
-        if self.causal or where is not None:
-            seen, some = self._seen(plain(scores), where)
-            weights = choose(some, softmax(choose(some, choose(seen, scores, -inf), 0.0)), 0.0)
+        seen = self._seen(plain(q), plain(k), where)
+        if self.dropout.training and self.dropout.p:  # which takes the weights themselves
+            scores = q @ matrix_transpose(k) / sqrt(self.embed_dim // self.num_heads)
+            gathered = self.dropout(softmax(scores, where=seen)) @ v
         else:
-            weights = softmax(scores)
-        return self.out(self._joined(self.dropout(weights) @ v))
+            gathered = attention(q, k, v, where=seen)
+        return self.out(self._joined(gathered))
 
     def _heads(self, x: Any) -> Any:
         """(..., T, embed_dim) to (..., num_heads, T, d)."""
@@ -74,21 +74,21 @@ class MultiHeadAttention(Module):
         *rest, _, length, _ = shape(plain(x))
         return reshape(_swap(x), shape=(*rest, length, self.embed_dim))
 
-    def _seen(self, scores: Any, where: Any) -> tuple[Any, Any]:
-        """Which position (row) may look at which (column), and which may look at any: a softmax of nothing would be nan."""
-        xp, sizes = namespace_of([scores]), shape(scores)
-        seen = xp.ones(sizes[-2:], dtype=xp.bool)
-        if self.causal:
-            seen = xp.tril(seen)
-        if where is not None:
-            mask = as_plain(where, "MultiHeadAttention")
-            if kind_of(mask) != "bool":
-                what = f"{where!r}" if type(mask) in SCALARS else f"an array of {mask.dtype}"
-                raise TypeError(f"{self.title()}: where is a mask of bools, True where a position may be looked at, not {what}")
-            if broadcast_shapes(f"{self.title()}: where and the scores", shape(mask), sizes) != sizes:
-                raise LayerError(self, f"where has shape {shape(mask)} and the scores (..., num_heads, T, S) only {sizes}")
-            seen = xp.logical_and(seen, xp.asarray(mask) if type(mask) is bool else moved(mask, xp))
-        return seen, xp.any(seen, axis=-1, keepdims=True)
+    def _seen(self, q: Any, k: Any, where: Any) -> Any:
+        """Which position (row) may look at which (column); None where all may look at all."""
+        xp, rows, columns = namespace_of([q, k]), shape(q)[-2], shape(k)[-2]
+        sizes = (*broadcast_shapes(self.title(), shape(q)[:-2], shape(k)[:-2]), rows, columns)
+        earlier = causal_mask(xp, rows, columns, "upper-left") if self.causal else None
+        if where is None:
+            return earlier
+        mask = as_plain(where, "MultiHeadAttention")
+        if kind_of(mask) != "bool":
+            what = f"{where!r}" if type(mask) in SCALARS else f"an array of {mask.dtype}"
+            raise TypeError(f"{self.title()}: where is a mask of bools, True where a position may be looked at, not {what}")
+        if broadcast_shapes(f"{self.title()}: where and the scores", shape(mask), sizes) != sizes:
+            raise LayerError(self, f"where has shape {shape(mask)} and the scores (..., num_heads, T, S) only {sizes}")
+        mask = xp.asarray(mask) if type(mask) is bool else moved(mask, xp)
+        return mask if earlier is None else xp.logical_and(mask, earlier)
 
     def extra_repr(self) -> str:
         """The sizes."""

@@ -1,0 +1,192 @@
+"""Every bug planted in a rule that changes the result is caught, down to a factor of 1 + 1e-14; a right rule passes."""
+
+import random
+
+import pytest
+
+import tinygrad_sm as tg
+from tinygrad_sm import nd
+from tinygrad_sm.check import compare
+
+
+def right(p, z, g):
+    return tg.vjp(tg.softmax, z, g)[1]
+
+
+def last_doubled(gradient):
+    return nd.concat([gradient[:-1], 2.0 * gradient[-1:]])
+
+
+BUGS = {
+    "zero": lambda p, z, g: 0.0 * right(p, z, g),
+    "sign flipped": lambda p, z, g: -right(p, z, g),
+    "dot term missing": lambda p, z, g: p * g,
+    "times 1.0005": lambda p, z, g: 1.0005 * right(p, z, g),
+    "times 1.1": lambda p, z, g: 1.1 * right(p, z, g),
+    "times 1 + 1e-9": lambda p, z, g: (1.0 + 1e-9) * right(p, z, g),
+    "times 1 + 1e-14": lambda p, z, g: (1.0 + 1e-14) * right(p, z, g),
+    "tail zeroed": lambda p, z, g: nd.where(p < 1e-5, 0.0, right(p, z, g)),
+    "last entry doubled": lambda p, z, g: last_doubled(right(p, z, g)),
+    "square of what flows in": lambda p, z, g: right(p, z, g * g),  # the same for a one-hot g
+    "magnitude of what flows in": lambda p, z, g: right(p, z, nd.abs(g)),
+}
+
+
+def with_rule(gradient):
+    """softmax with another rule: `gradient(probabilities, logits, g)`."""
+
+    @tg.fused
+    def softmax(xp, z):
+        e = xp.exp(z - tg.constant(xp.max(z, axis=-1, keepdims=True)))
+        return e / xp.sum(e, axis=-1, keepdims=True)
+
+    softmax.kernel(nd.Array)(lambda z: tg.softmax(z))
+    softmax.backward(lambda xp, g, p, z: gradient(p, z, g))
+    return softmax
+
+
+def logits(n, scale):
+    rng = random.Random(f"{n} {scale}")
+    return nd.asarray([rng.gauss(0.0, scale) for _ in range(n)])
+
+
+def is_changed(gradient, z):
+    """Whether the rule gives anything but the right gradient for what flows in: the numbers 1.5 and -1 in turns."""
+    p, g = tg.softmax(z), nd.asarray([(1.5, -1.0)[i % 2] for i in range(z.size)])
+    return gradient(p, z, g).tolist() != right(p, z, g).tolist()
+
+
+def check(bug, n, scale):
+    z = logits(n, scale)
+    comparison = compare(with_rule(BUGS[bug]), z)
+    changed = is_changed(BUGS[bug], z)
+    assert changed or bug == "tail zeroed"  # nothing is in a tail at scale 1
+    assert comparison.ok is not changed, comparison
+    assert comparison.max_ulp["value"] <= 4
+    if changed:
+        assert comparison.worst.quantity == "grad" and comparison.max_ulp["grad"] > 20
+
+
+@pytest.mark.parametrize("scale", [1.0, 10.0])
+@pytest.mark.parametrize("n", [5, 10])
+@pytest.mark.parametrize("bug", BUGS)
+def test_bugs_in_the_rule_of_softmax(bug, n, scale):
+    check(bug, n, scale)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("scale", [1.0, 10.0])
+@pytest.mark.parametrize("n", [1000, 5000])
+@pytest.mark.parametrize("bug", BUGS)
+def test_bugs_in_the_rule_of_softmax_of_many_logits(bug, n, scale):
+    check(bug, n, scale)
+
+
+@pytest.mark.parametrize(("n", "scale"), [(5, 1.0), (5, 10.0), (10, 1.0), (10, 10.0), (1000, 1.0)])
+def test_the_right_rule_passes(n, scale):
+    comparison = compare(with_rule(right), logits(n, scale))
+    assert comparison and comparison.max_ulp["grad"] < 8
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(("n", "scale"), [(1000, 10.0), (5000, 1.0), (5000, 10.0)])
+def test_the_right_rule_passes_for_many_logits(n, scale):
+    assert compare(with_rule(right), logits(n, scale))
+
+
+def test_the_tail_is_where_it_should_be():
+    """The bug that zeroes it is planted where it does something, and where it does nothing."""
+    found = {is_changed(BUGS["tail zeroed"], logits(n, scale)) for n in (5, 10) for scale in (1.0, 10.0)}
+    assert found == {True, False}
+
+
+# --- cross-entropy
+
+
+def cross_entropy_with(gradient, slips=1.0):
+    """The loss of one row with the rule `gradient(probabilities, label)`; its kernel is off by a factor."""
+
+    @tg.fused
+    def loss(xp, z, label):
+        return -xp.take(tg.log_softmax(z), label)
+
+    loss.kernel(nd.Array)(lambda z, label: tg.cross_entropy(z, label) * slips)
+    loss.backward(lambda xp, g, out, z, label: (gradient(tg.softmax(z), label.item()) * g, None))
+    return loss
+
+
+def p_minus_one(p, label):
+    return p - nd.asarray([float(i == label) for i in range(p.size)])
+
+
+def minus_the_others(p, label):
+    others = nd.asarray([float(i != label) for i in range(p.size)]) * p
+    return others - nd.asarray([float(i == label) for i in range(p.size)]) * nd.sum(others)
+
+
+@pytest.mark.parametrize(("margin", "wrong"), [(0.5, False), (10.0, True), (40.0, True), (100.0, True)])
+def test_p_minus_one_is_caught_where_it_has_lost_its_digits(margin, wrong):
+    row, label = [0.0, margin, 0.3], nd.asarray(1)
+    got = p_minus_one(tg.softmax(row), 1)[1].item()
+    assert (got == 0.0) is (margin >= 40.0)
+    comparison = compare(cross_entropy_with(p_minus_one), row, label)
+    assert comparison.ok is not wrong
+    assert compare(cross_entropy_with(minus_the_others), row, label)
+    if wrong:
+        assert (comparison.worst.quantity, comparison.worst.input, comparison.worst.index) == ("grad", "z", (1,))
+        assert comparison.worst.got == got
+
+
+def test_a_kernel_that_is_wrong_in_the_thirteenth_digit_is_caught():
+    comparison = compare(cross_entropy_with(minus_the_others, slips=1 + 1e-13), [0.0, 2.0], nd.asarray(1))
+    assert not comparison and comparison.worst.quantity == "value" and comparison.max_ulp["grad"] <= 2
+
+
+# --- bugs that only one kind of check sees
+
+
+def test_a_gradient_that_is_dropped_is_caught():
+    @tg.fused
+    def scaled(xp, z, temperature=1.0):
+        return z / temperature
+
+    scaled.backward(lambda xp, g, out, z, temperature=1.0: (g / temperature, None))
+    comparison = compare(scaled, [1.0, 2.0], params={"temperature": 2.0})
+    assert not comparison and comparison.worst.input == "temperature"
+    assert compare(scaled, [1.0, 2.0])
+
+
+def test_a_rule_that_is_right_once_is_caught_at_the_second_derivative():
+    @tg.fused
+    def cube(xp, x):
+        return x * x * x
+
+    cube.backward(lambda xp, g, out, x: g * 3.0 * tg.constant(x) * x)
+    assert compare(cube, [1.5, -2.0])
+    comparison = compare(cube, [1.5, -2.0], order=2)
+    assert not comparison and comparison.worst.quantity == "second"
+    cube.backward(lambda xp, g, out, x: g * 3.0 * x * x)
+    assert compare(cube, [1.5, -2.0], order=2)
+
+
+def test_a_second_derivative_that_is_wrong_in_the_twelfth_digit_is_caught():
+    @tg.fused
+    def square(xp, x):
+        return x * x
+
+    square.backward(lambda xp, g, out, x: g * (2.0 * x + 1e-12 * (x - tg.constant(x))))
+    assert compare(square, [1.5, -2.0])
+    comparison = compare(square, [1.5, -2.0], order=2)
+    assert not comparison and comparison.max_ulp["second"] > 1000
+
+
+def test_a_result_of_another_shape_is_caught():
+    @tg.fused
+    def total(xp, x):
+        return xp.sum(x, keepdims=True)
+
+    total.kernel(nd.Array)(lambda x: nd.sum(x))
+    total.backward(lambda xp, g, out, x: g * xp.ones_like(x))
+    comparison = compare(total, [1.0, 2.0])
+    assert not comparison and (comparison.worst.got, comparison.worst.exact) == ("()", "(1,)")
+    assert "the shape of out" in str(comparison)

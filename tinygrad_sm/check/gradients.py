@@ -1,0 +1,159 @@
+"""gradcheck: is the gradient of a function the derivative of its values?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import isfinite
+from random import Random
+from typing import Any
+
+from tinygrad_sm.check.estimate import estimate, taylor
+from tinygrad_sm.check.proof import Flow, Proof, prove
+from tinygrad_sm.check.subjects import LeavesOpsError, Subject
+from tinygrad_sm.check.truth import flat
+from tinygrad_sm.check.verdicts import KINK, Element, Report
+from tinygrad_sm.graph import Value
+from tinygrad_sm.graph.namespaces import is_array, shape
+from tinygrad_sm.graph.value import plain
+
+ALL = 8  # up to so many outputs each is judged alone; of more, a sample
+
+
+def gradcheck(
+    f: Callable[..., Any], *inputs: Any, order: int = 1, seed: int = 0, gradient: Callable[..., Any] | None = None
+) -> Report:
+    """Judges the gradient of `f` at `inputs`, element by element, and with `order=2` the gradient of the gradient.
+
+    `f` gets the inputs (numbers, lists, arrays of any library, Values) as Values and returns one or several Values of any
+    shape: each element of a few, and random sums of all, are differentiated. Ints and bools among floats are labels and masks.
+    Or `f` is any function of plain data that gives one number, and `gradient` a function of the same inputs that gives its
+    gradient: one for a single input, else a tuple. Then each input arrives in the kind it was given, a list as an array of
+    `tinygrad_sm.nd`.
+
+    A function made of our ops runs on decimals: its rules must agree with exact differences to 25 digits, and the run in the
+    inputs' own type with these, as far as such floats go. One that leaves our ops is held against differences whose noise is
+    measured and bounded, and an element that they cannot settle is INCONCLUSIVE. A kink at which the gradient lies between the
+    slopes of the two sides is valid. The report is true only if everything is right; it also looks for two runs that differ,
+    for inputs that were changed, and for a rule that is not linear in what flows in.
+
+    Raises a TypeError when there is no gradient to judge, and a ValueError when there is nothing to differentiate.
+
+    >>> import tinygrad_sm as tg
+    >>> bool(tg.gradcheck(lambda x: (x * tg.softmax(x)).sum(), [1.0, 2.0, 3.0]))
+    True
+    >>> report = tg.gradcheck(lambda x: x * x * x, 2.0, gradient=lambda x: 2 * x * x)
+    >>> report.ok, report.worst.gradient, float(report.worst.exact)
+    (False, 8.0, 12.0)
+    """
+    if not callable(f):
+        raise TypeError(f"gradcheck: the first argument is the function, gradcheck(f, *inputs), and not {f!r}")
+    if not inputs:
+        raise TypeError("gradcheck: give the inputs at which the gradient is judged, gradcheck(f, *inputs)")
+    if order not in (1, 2):
+        raise ValueError(f"gradcheck: order is 1 or 2, not {order!r}")
+    if gradient is not None and order == 2:
+        raise ValueError("gradcheck: gradient= is judged in first order only; give the gradient as f for the second")
+    before = [_numbers(x) for x in inputs]
+    subject = Subject(f, inputs, gradient)
+    rng = Random(seed)
+    elements, methods, problems, remarks = _judged(subject, 1, rng)
+    if order == 2 and not any(problem.startswith("two runs") for problem in problems):
+        second = subject.derivative(_dense([float(v) for v in subject.values(subject.start)], rng))
+        try:
+            second.gradients([_dense(second.start, rng)], second.start)
+        except (TypeError, ValueError, AttributeError) as error:
+            problems.append(f"the gradient cannot be differentiated: {error}")
+        else:
+            more = _judged(second, 2, rng)
+            elements, methods = elements + more[0], methods + more[1]
+            problems += [f"second derivative: {problem}" for problem in more[2]]
+            remarks += [f"second derivative: {remark}" for remark in more[3]]
+    if not _alike(before, [_numbers(x) for x in inputs]):
+        problems.append("f changed its input in place")
+    shapes = [shape(x) if i in subject.differentiated else None for i, x in enumerate(subject.inputs)]
+    plain_inputs = [name for name, s in zip(subject.names, shapes, strict=True) if s is None]
+    if plain_inputs:
+        remarks.append(f"not differentiated: {', '.join(plain_inputs)}")
+    return Report(elements, shapes, "; ".join(dict.fromkeys(methods)), problems, remarks, seed)
+
+
+def _judged(subject: Subject, order: int, rng: Random) -> tuple[list[Element], list[str], list[str], list[str]]:
+    """Elements, methods, problems and remarks of one order."""
+    values = [float(v) for v in subject.values(subject.start)]
+    flows = _flows(values, rng)
+    problems = _behaviour(subject, values, flows)
+    try:
+        proof = Proof(subject, rng)
+    except LeavesOpsError as reason:
+        elements = estimate(subject, flows, order, rng)
+        methods, remarks = ["estimated by differences"], [f"f leaves the ops of tinygrad_sm: {reason}"]
+        if "TypeError" in str(reason):
+            remarks.append("arrays that f uses besides go along if they are inputs, too, or lists")
+    else:
+        elements = prove(proof, flows, order)
+        methods, remarks = [f"exact differences on decimals of {proof.digits} digits"], []
+    if all(e.verdict != KINK for e in elements):
+        remarks += _second_opinion(subject, flows[0][1], rng)
+    return elements, methods, problems, remarks
+
+
+def _flows(values: Sequence[float], rng: Random) -> list[Flow]:
+    """What flows into the outputs: random sums of all of them, and each alone, or some."""
+    if len(values) == 1:
+        return [("1", [1.0])]
+    finite = [k for k, y in enumerate(values) if isfinite(y)]
+    if len(finite) > ALL:
+        extremes = {max(finite, key=values.__getitem__), min(finite, key=values.__getitem__)}
+        finite = sorted({*extremes, rng.choice(finite)})
+    flows: list[Flow] = [("random", _dense(values, rng))]
+    return flows + [(f"1 at output {k}", [float(i == k) for i in range(len(values))]) for k in finite]
+
+
+def _dense(values: Sequence[float], rng: Random) -> list[float]:
+    """Random eighths, which every type of floats holds exactly; nothing into an output that is not finite."""
+    return [rng.choice((-1, 1)) * rng.randint(3, 13) / 8 if isfinite(y) else 0.0 for y in values]
+
+
+def _behaviour(subject: Subject, values: Sequence[float], flows: Sequence[Flow]) -> list[str]:
+    """What is wrong in sentences: two runs that differ, a rule that is not linear in what flows in."""
+    raw = [flow for _, flow in flows[:1]]
+    first, again = subject.gradients(raw, subject.start), subject.gradients(raw, subject.start)
+    if not _alike(values, [float(v) for v in subject.values(subject.start)]) or not _alike(first[0], again[0]):
+        return ["two runs of f at the same inputs differ: fix its random numbers, or its state, before it is judged"]
+    if subject.by_hand is not None:
+        return []
+    problems = []
+    nothing, double = subject.gradients([[0.0] * len(raw[0]), [2.0 * g for g in raw[0]]], subject.start)
+    if any(nothing):
+        problems.append("the gradient is not 0 when 0 flows in")
+    tiny = 1e-30  # products of subnormal numbers round
+    if any(b != 2 * a and abs(b - 2 * a) > tiny for a, b in zip(first[0], double, strict=True)):
+        problems.append("the gradient is not twice as large when twice as much flows in: the rule is not linear")
+    return problems
+
+
+def _second_opinion(subject: Subject, flow: Sequence[float], rng: Random) -> list[str]:
+    """Taylor's remainder along a random direction, which needs no step size: 2 is what a right gradient has."""
+    direction = [rng.uniform(-1.0, 1.0) * min(1.0, abs(x) or 1.0) for x in map(float, subject.start)]
+    slope = sum(float(g) * v for g, v in zip(subject.gradients([flow], subject.start)[0], direction, strict=True))
+
+    def value(h: float) -> float:
+        numbers = [float(x) + h * v for x, v in zip(subject.start, direction, strict=True)]
+        return sum(g * float(y) for g, y in zip(flow, subject.values(numbers), strict=True) if g)
+
+    order = taylor(value, slope)
+    return (
+        [] if order is None else [f"Taylor's remainder vanishes with order {order:.2f}; a right gradient's does with 2 or more"]
+    )
+
+
+def _numbers(x: Any) -> list:
+    """The numbers of an input as they are now, to see later whether somebody changed them."""
+    x = plain(x)
+    if isinstance(x, (list, tuple)):
+        return [v for part in x for v in _numbers(part)]
+    return [*flat(x)] if is_array(x) or isinstance(x, Value) else [x]
+
+
+def _alike(a: Sequence[Any], b: Sequence[Any]) -> bool:
+    return len(a) == len(b) and all(x == y or (x != x and y != y) for x, y in zip(a, b, strict=True))

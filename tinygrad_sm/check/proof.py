@@ -1,0 +1,347 @@
+"""A gradient against exact differences: the function runs on decimals, so that there is no step size to choose and no noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal, localcontext
+from functools import partial
+from math import inf, ulp
+from random import Random
+from typing import Any
+
+from tinygrad_sm.check.differences import (
+    EDGE,
+    JUMP,
+    KINK,
+    SMOOTH,
+    STEEP,
+    STEP,
+    UNDEFINED,
+    Slope,
+    arithmetic,
+    exact_slope,
+)
+from tinygrad_sm.check.reports import index_of
+from tinygrad_sm.check.subjects import LeavesOpsError, Subject, recorded, require_decimals
+from tinygrad_sm.check.truth import FARTHEST, reach
+from tinygrad_sm.check.units import precision_of
+from tinygrad_sm.check.verdicts import FAIL, INCONCLUSIVE, PASS, RANK, Element
+from tinygrad_sm.check.verdicts import KINK as VALID_KINK
+from tinygrad_sm.graph import Value
+from tinygrad_sm.graph.namespaces import shape
+
+SURE = 60  # digits of a value that are left when the step has taken its own
+EACH = 64  # up to so many coordinates are moved one by one; beyond, many at once
+FEW = 256  # up to so many they are moved one by one where much disagrees
+WRONG = 16  # and of more, so many that disagree are looked at
+RULE = Decimal("1e-25")  # what a rule on decimals may be off by, relatively
+FLOATS = 1e-8  # an error of the float run below this is rounding, or too small to be sure that it is not
+
+Flow = tuple[str, Sequence[float]]
+
+
+class Proof:
+    """A subject on decimals of enough digits. Raises a LeavesOpsError if decimals cannot follow it."""
+
+    def __init__(self, subject: Subject, rng: Random) -> None:
+        self.subject, self.rng = subject, rng
+        self.digits = self._enough_digits()
+        self.start = [Decimal(x) for x in subject.start]
+        self.here = subject.values(self.start, self.digits)
+        self.scales = [min(abs(x), Decimal(1)) if x else Decimal(1) for x in self.start]
+        self.precision = min((precision_of(subject.inputs[i]) for i in subject.differentiated), key=lambda p: p.bits)
+        self._must_follow()
+        self._singles: dict[int, Callable[[Sequence[float]], Slope]] = {}
+
+    @property
+    def singles(self) -> Iterable[int]:
+        """The coordinates whose own slopes are known already."""
+        return self._singles.keys()
+
+    def slope(self, k: int, flow: Sequence[float]) -> Slope:
+        """The slope along one coordinate."""
+        scale = self.scales[k]
+        stencil = self._singles.get(k) or self._singles.setdefault(k, self.stencil({k: scale}))
+        found = stencil(flow)
+        value, error, left, right, kind = found
+        return Slope(value / scale, error / scale, left / scale, right / scale, kind)
+
+    def _enough_digits(self) -> int:
+        digits = SURE - STEP
+        while True:
+            try:
+                outputs = recorded(self.subject, digits)
+                require_decimals(outputs)
+                largest, smallest = reach([y for y in outputs if isinstance(y, Value)])
+                needed = SURE - STEP + largest - smallest
+            except LeavesOpsError:
+                if self.subject.by_hand is None:
+                    raise
+                return SURE - STEP + FARTHEST  # it takes no Values, so nothing can be seen of what it computes
+            if needed <= digits:
+                return digits
+            digits = needed
+
+    def _must_follow(self) -> None:
+        """Raises if a move too small for floats has another slope than one that floats can see."""
+        flow = [Decimal(self.rng.choice((-1, 1)) * self.rng.uniform(0.5, 1.5)) if y.is_finite() else 0 for y in self.here]
+        visible = [max(1e-9 * min(abs(x) or 1.0, 1.0), 64 * self._ulp(float(x))) for x in self.subject.start]
+        with localcontext(arithmetic(self.digits)):
+            moves = [Decimal(h * self.rng.choice((-1, 1)) * self.rng.uniform(0.5, 1.5)) for h in visible]
+            here = _contracted(flow, self.here)
+
+            def value(t: Decimal) -> Decimal:
+                moved = [x + t * v for x, v in zip(self.start, moves, strict=True)]
+                return _contracted(flow, self.subject.values(moved, self.digits))
+
+            for side in (Decimal(1), Decimal(-1)):
+                near, far, tiny = value(side), value(2 * side), side * Decimal("1e-11")
+                seen, unseen = (far - near) / side, (value(2 * tiny) - value(tiny)) / tiny
+                rounding = abs(here / tiny) * Decimal(10) ** (10 - self.digits)
+                curved = 10 * abs(far - 2 * near + here)
+                if not abs(seen - unseen) > max(abs(seen), abs(unseen)) / 1000 + curved + rounding:
+                    return  # on this side it follows; a kink just beside the point may spoil the other
+            raise LeavesOpsError(
+                "it does not follow moves that are too small for floats, so something in it computes with them"
+            )
+
+    def _ulp(self, x: float) -> float:
+        return max(ulp(x), self.precision.ulp(x))
+
+    def stencil(self, weights: dict[int, Decimal]) -> Callable[[Sequence[float]], Slope]:
+        """The slopes along a direction, for whatever flows into the outputs: five values serve them all."""
+        step = Decimal(1).scaleb(STEP)
+        rows = [self.here if j == 0 else self.subject.values(self._moved(weights, j * step), self.digits) for j in range(-2, 3)]
+        return lambda flow: exact_slope([_contracted(flow, row) for row in rows], step, self.digits)
+
+    def directions(self) -> list[tuple[dict[int, Decimal], Callable[[Sequence[float]], Slope]]]:
+        """Two random directions in which everything moves, with their slopes."""
+        every = [self.random_weights(range(len(self.start))) for _ in range(2)]
+        return [(weights, self.stencil(weights)) for weights in every]
+
+    def random_weights(self, group: Iterable[int]) -> dict[int, Decimal]:
+        """A random direction along some coordinates, each in proportion to its scale."""
+        return {k: Decimal(self.rng.choice((-1, 1)) * self.rng.uniform(0.5, 1.5)) * self.scales[k] for k in group}
+
+    def _moved(self, weights: dict[int, Decimal], step: Decimal) -> list[Decimal]:
+        numbers = [*self.start]
+        for k, weight in weights.items():
+            numbers[k] += step * weight
+        return numbers
+
+
+def _contracted(flow: Sequence[Any], values: Sequence[Decimal]) -> Decimal:
+    return sum((Decimal(g) * y for g, y in zip(flow, values, strict=True) if g), Decimal(0))
+
+
+def prove(proof: Proof, flows: Sequence[Flow], order: int) -> list[Element]:
+    """A verdict on every coordinate for each of the flows, from exact slopes."""
+    subject, start = proof.subject, proof.subject.start
+    raw = [flow for _, flow in flows]
+    with localcontext(arithmetic(proof.digits)):
+        got = subject.gradients(raw, start)
+        rules = _attempted(partial(subject.gradients, raw, proof.start, proof.digits))
+        directions = [] if len(start) <= EACH else proof.directions()
+        sizes = [_attempted(partial(subject.magnitudes, flow, start)) or [0] * len(start) for flow in raw]
+        sizes = [[Decimal(v) for v in row] for row in sizes]
+        forgiven = leniency(proof, raw, rules, sizes)
+        elements = []
+        for f, (name, flow) in enumerate(flows):
+            rule = None if rules is None else [Decimal(v) for v in rules[f]]
+            judge = Judge(proof, flow, rule, got[f], forgiven[f], sizes[f], order, directions)
+            for k, slope, verdict, note in judge.all():
+                i, place = subject.where(k)
+                elements.append(
+                    Element(
+                        order,
+                        name,
+                        subject.names[i],
+                        i,
+                        index_of(place, shape(subject.inputs[i])),
+                        got[f][k],
+                        slope.value,
+                        float(slope.error),
+                        verdict,
+                        note,
+                    )
+                )
+    return elements
+
+
+def _attempted(run: Callable[[], Any]) -> Any:
+    try:
+        return run()
+    except Exception:  # whatever a user's rule does when it meets decimals: it is judged on floats alone
+        return None
+
+
+def leniency(
+    proof: Proof, flows: Sequence[Sequence[float]], rules: list[list] | None, sizes: list[list[Decimal]]
+) -> list[list[Decimal]]:
+    """For each flow and coordinate, what floats of this precision may lose to rounding on the way.
+
+    Measured: what the same rules lose with a digit or two less than floats have, here and nearby. And the magnitude before
+    anything cancelled, since a measured loss may be small by chance. Nothing is forgiven where the function is one fused op
+    that promises its digits, and a single number flows into it.
+    """
+    start = proof.start
+    forgiven = [[Decimal(0)] * len(start) for _ in flows]
+    if rules is None:
+        return forgiven
+    nearby = [x * Decimal(1 + proof.rng.uniform(-1e-3, 1e-3)) for x in start]
+    kept = int(proof.precision.bits * 0.30103)
+    for point, exact in ((start, rules), (nearby, _attempted(partial(proof.subject.gradients, flows, nearby, proof.digits)))):
+        for digits in (max(1, kept - 2), max(1, kept - 1)):
+            coarse = exact and _attempted(partial(proof.subject.gradients, flows, point, digits))
+            for losses, row, truth in zip(forgiven, coarse or [], exact or [], strict=bool(coarse)):
+                for k, (a, b) in enumerate(zip(row, truth, strict=True)):
+                    lost = 4 * abs(Decimal(a) - Decimal(b))
+                    losses[k] = max(losses[k], abs(Decimal(b)) if lost.is_nan() else lost)
+    unit = 64 * Decimal(2.0 ** (1 - proof.precision.bits))
+    promised = proof.subject.promises_digits()
+    for f, flow in enumerate(flows):
+        if promised and sum(map(bool, flow)) == 1:
+            forgiven[f] = [Decimal(0)] * len(start)
+        else:
+            forgiven[f] = [max(a, unit * b) for a, b in zip(forgiven[f], sizes[f], strict=True)]
+    return forgiven
+
+
+class Judge:
+    """The verdicts for one flow: on what the rules give on decimals, and on what the float run gives."""
+
+    def __init__(
+        self,
+        proof: Proof,
+        flow: Sequence[float],
+        rule: list[Decimal] | None,
+        got: list,
+        forgiven: list[Decimal],
+        sizes: list[Decimal],
+        order: int,
+        directions: list,
+    ) -> None:
+        self.proof, self.flow, self.rule, self.forgiven = proof, flow, rule, forgiven
+        self.order, self.directions = order, directions
+        self.rounding = [Decimal(10) ** (2 * -STEP - proof.digits) * size for size in sizes]
+        self.got = [Decimal(v) for v in got]
+        self.claimed = self.got if rule is None else rule
+        precision = proof.precision
+        self.eps = Decimal(2.0 ** (1 - precision.bits))
+        self.tiny = Decimal(2.0 ** (precision.lowest + precision.bits + 3)) * max(Decimal(1), *(Decimal(abs(g)) for g in flow))
+        self.largest = Decimal(2) ** precision.highest
+        self.natural = Decimal(0)
+
+    def all(self) -> list[tuple[int, Slope, str, str]]:
+        """(coordinate, its slope, verdict, sentence) for every coordinate."""
+        found, unsettled = self._suspects() if self.directions else (range(len(self.claimed)), set())
+        slopes = {k: self.proof.slope(k, self.flow) for k in found}
+        sizes = [abs(v) for v in (*self.claimed, *(s.value for s in slopes.values())) if v.is_finite()]
+        self.natural = max([abs(_contracted(self.flow, self.proof.here)) * Decimal("1e-20"), *sizes])
+        results = []
+        for k, claimed in enumerate(self.claimed):
+            if k in unsettled:
+                slope = Slope(Decimal("NaN"), inf, claimed, claimed, UNDEFINED)
+                results.append((k, slope, INCONCLUSIVE, "not looked at, since so many others disagree"))
+                continue
+            # what the sums over many coordinates confirmed is the truth that the floats are held against
+            slope = slopes.get(k) or Slope(claimed, abs(claimed) * RULE, claimed, claimed, SMOOTH)
+            results.append((k, slope, *self._verdict(slope, k)))
+        return results
+
+    def _verdict(self, slope: Slope, k: int) -> tuple[str, str]:
+        on_floats = self._on_floats(slope, k)
+        if self.rule is None:
+            return on_floats
+        on_decimals = self._at(slope, self.rule[k], max(RULE * abs(slope.value), 100 * slope.error, self.rounding[k]))
+        if on_decimals[0] == FAIL:
+            return FAIL, on_decimals[1] or "the rule is wrong, also on decimals"
+        return max(on_decimals, on_floats, key=lambda found: RANK[found[0]])
+
+    def _on_floats(self, slope: Slope, k: int) -> tuple[str, str]:
+        got, exact = self.got[k], slope.value
+        if got.is_infinite() and exact * got > 0 and abs(exact) >= self.largest / 2:
+            return PASS, ""  # beyond the largest float
+        allowed = max(Decimal(FLOATS) * abs(exact), 1000 * self.eps * abs(exact), self.tiny, self.forgiven[k])
+        verdict, note = self._at(slope, got, allowed)
+        if self.rule is None:
+            unsure = verdict == FAIL and slope.kind in (SMOOTH, EDGE) and abs(got - exact) <= Decimal("1e-13") * self.natural
+            return (INCONCLUSIVE, "too small beside the others to be sure") if unsure else (verdict, note)
+        return verdict, note or ("the rule is right on decimals, the float run is not" if verdict == FAIL else "")
+
+    def _at(self, slope: Slope, claimed: Decimal, allowed: Decimal) -> tuple[str, str]:
+        """The verdict on a claimed derivative beside a slope, of which so much is forgiven."""
+        kind, low, high = slope.kind, *sorted((slope.left, slope.right))
+        if kind == UNDEFINED:
+            return INCONCLUSIVE, "f has no finite value here"
+        if kind == JUMP and self.order == 2 and low - allowed <= claimed <= high + allowed:
+            return VALID_KINK, "the gradient jumps here; this is the slope beside it"
+        if kind == JUMP:
+            return INCONCLUSIVE, "f jumps here, so it has no derivative"
+        if kind == STEEP:
+            infinite = claimed.is_infinite() and (claimed > 0) == (slope.value > 0)
+            return (VALID_KINK, "infinitely steep") if infinite else (INCONCLUSIVE, "f seems infinitely steep here")
+        if kind == KINK:
+            sides = f"slopes {float(slope.left):.6g} and {float(slope.right):.6g}"
+            if low - allowed <= claimed <= high + allowed:
+                return VALID_KINK, f"kink: {sides}; {float(claimed):.6g} is a valid subgradient"
+            return FAIL, f"kink: {sides}; {float(claimed):.6g} is outside"
+        error = abs(claimed - slope.value)
+        if not error <= allowed:
+            return FAIL, ""
+        unsure = 100 * slope.error
+        if unsure > max(abs(slope.value), abs(claimed)) * Decimal("1e-6") and unsure > RULE * self.natural + allowed:
+            return INCONCLUSIVE, "the difference is not sure enough"
+        return PASS, ""
+
+    # --- many coordinates at once
+
+    def _suspects(self) -> tuple[list[int], set[int]]:
+        """The coordinates that disagree with their slopes, or have kinks; and those that were too many to look at.
+
+        A random sum of slopes is right only if each of them is; where it is not, halves of it show where. A second kind of
+        sum weighs the coordinates so that each counts alike, since the small ones drown in the first.
+        """
+        every = [k for k, v in enumerate(self.claimed) if v.is_finite()]
+        found = {k for k, v in enumerate(self.claimed) if not v.is_finite()}.union(self.proof.singles)
+        every = [k for k in every if k not in found]
+        weighings = (
+            [self.proof.random_weights]
+            if found or not all(self._confirmed(weights, stencil, every) for weights, stencil in self.directions)
+            else []
+        )
+        groups = [(every, weighing) for weighing in (*weighings, self._by_size)]
+        wrong = 0
+        while groups and wrong < WRONG:
+            group, weighing = groups.pop()
+            group = [k for k in group if k not in found]
+            weights = weighing(group)
+            if not group or self._confirmed(weights, self.proof.stencil(weights), group):
+                continue
+            if len(group) == 1:
+                found.update(group)
+                wrong += self.proof.slope(group[0], self.flow).kind in (SMOOTH, EDGE)
+            else:
+                middle = len(group) // 2
+                groups += [(group[:middle], weighing), (group[middle:], weighing)]
+        if groups and len(self.claimed) <= FEW:
+            return [*range(len(self.claimed))], set()
+        left = {k for group, _ in groups for k in group if len(group) < len(every)}
+        return sorted(found), left - found
+
+    def _by_size(self, group: Sequence[int]) -> dict[int, Decimal]:
+        sizes = {k: abs(self.claimed[k]) * self.proof.scales[k] for k in group}
+        least = min((s for s in sizes.values() if s), default=Decimal(1))
+        return {k: w * (least / sizes[k] if sizes[k] else 1) for k, w in self.proof.random_weights(group).items()}
+
+    def _confirmed(
+        self, weights: dict[int, Decimal], stencil: Callable[[Sequence[float]], Slope], group: Sequence[int]
+    ) -> bool:
+        """Whether the claimed derivatives of a group add up to the slope of all of them together."""
+        slope = stencil(self.flow)
+        terms = [self.claimed[k] * weights[k] for k in group]
+        rounding = sum((self.rounding[k] * abs(w) for k, w in weights.items()), Decimal(0))
+        allowed = max(RULE * abs(slope.value), 100 * slope.error, rounding)
+        if self.rule is None:
+            allowed = max(allowed, Decimal(FLOATS) * abs(slope.value), 64 * self.eps * sum(map(abs, terms)))
+        return slope.kind in (SMOOTH, EDGE) and abs(sum(terms, Decimal(0)) - slope.value) <= allowed
