@@ -232,6 +232,57 @@ def test_kernels_go_by_exact_type_and_are_off_in_the_composition():
         assert ran == [expected]
 
 
+def keeping_op():
+    """x^2 exp(x), whose rule takes the exponential that the forward kept, and the calls of either."""
+    calls = []
+
+    @tg.fused
+    def op(xp, x, *, power=2.0):
+        return xp.pow(x, power) * xp.exp(x)
+
+    @op.keeping
+    def _(xp, x, *, power):
+        calls.append("kept")
+        e = xp.exp(x)
+        return xp.pow(x, power) * e, {"e": e}
+
+    @op.backward
+    def _(xp, g, out, x, *, power, e=None):
+        calls.append("given" if e is not None else "computed")
+        e = xp.exp(x) if e is None else e
+        return g * (power * xp.pow(x, power - 1.0) + xp.pow(x, power)) * e
+
+    return op, calls
+
+
+@pytest.mark.parametrize("x", [0.75, [0.75, -2.0], np.asarray([0.75, -2.0])], ids=["float", "nd", "numpy"])
+def test_what_a_forward_keeps_spares_the_rule_in_first_order_only(x):
+    op, calls = keeping_op()
+    op(x)  # nothing is recorded
+    with tg.no_grad():
+        op(tg.Value(x))
+    op(tg.Value(x, requires_grad=False))
+    composed = op.composed(tg.Value(x))
+    assert calls == [] and composed.op.name == "multiply"
+    z = tg.Value(x)
+    y = op(z)
+    ones = tg.Value(x) * 0.0 + 1.0
+    first = tg.grad(y, z, grad_output=ones.data)
+    assert calls == ["kept", "given"]
+    again = tg.grad(y, z, grad_output=ones.data, create_graph=True)
+    assert calls == ["kept", "given", "computed"]
+    assert tg.Value(first).tolist() == again.tolist()
+    wanted = [(v * v + 4 * v + 2) * math.exp(v) for v in (tg.reshape(x, shape=(-1,)).tolist() if type(x) is not float else [x])]
+    second = tg.grad(again, z, grad_output=ones.data)
+    assert tg.reshape(second, shape=(-1,)).tolist() == pytest.approx(wanted, rel=1e-13)
+
+
+def test_what_was_kept_is_no_setting_in_a_drawing():
+    op, _ = keeping_op()
+    y = op(tg.Value([1.0, 2.0]), power=3.0)
+    assert 'tooltip="op, power=3, shape (2,)"' in tg.draw(y).source
+
+
 def test_register_joins_the_family_and_a_name_is_taken_once():
     before = dict(tg.fused_ops)
 

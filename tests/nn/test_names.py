@@ -69,5 +69,5 @@ def test_other_names_are_answered_by_python_and_nothing_else_changes():
     starred = {}
     exec("from tinygrad_sm.nn import *", starred)
     assert {*starred} - {"__builtins__"} == {*nn.__all__}
-    modules = {"attention", "layers", "module", "safetensors"}
+    modules = {"heads", "layers", "module", "safetensors"}
     assert {name for name in dir(nn) if not name.startswith("_")} - modules == {*nn.__all__}

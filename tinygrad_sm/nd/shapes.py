@@ -58,6 +58,8 @@ def sizes_of(shape: int | Iterable[int], name: str) -> Shape:
 
 def one_axis(axis: int, ndim: int, name: str) -> int:
     """`axis` counted from the front; negative ones count from the back."""
+    if isinstance(axis, bool):  # an int to Python, but a flag or a mask in the wrong place to whoever wrote it
+        raise TypeError(f"{name}: an axis is an int, not {axis}")
     number = whole(axis, name, "an axis")
     if -ndim <= number < ndim:
         return number % ndim
@@ -66,11 +68,13 @@ def one_axis(axis: int, ndim: int, name: str) -> int:
     raise AxisError(f"{name}: axis {number} is out of range for {ndim} dimension(s), from {-ndim} to {ndim - 1}")
 
 
-def all_axes(axis: int | Sequence[int] | None, ndim: int, name: str) -> Shape:
+def all_axes(axis: int | tuple[int, ...] | None, ndim: int, name: str) -> Shape:
     """The axes meant by `axis` (an int, a tuple, or None for all of them), counted from the front and sorted."""
     if axis is None:
         return tuple(range(ndim))
-    axes = sorted(one_axis(a, ndim, name) for a in (axis if isinstance(axis, (tuple, list)) else (axis,)))
+    if not isinstance(axis, tuple) and (isinstance(axis, (bool, list)) or not hasattr(axis, "__index__")):
+        raise TypeError(f"{name}: an axis is an int, a tuple of ints or None, not {brief(axis)}")
+    axes = sorted(one_axis(a, ndim, name) for a in (axis if isinstance(axis, tuple) else (axis,)))
     if len(set(axes)) < len(axes):
         raise ValueError(f"{name}: the same axis twice in {axis}")
     return tuple(axes)
