@@ -196,7 +196,7 @@ def run_once(benchmark: Benchmark, contender: Contender, python: str, quick: boo
     if not arguments[-1].isdigit():
         arguments.append(str(benchmark.repeats[quick]))
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-    environment |= {"PYTHONPATH": str(ROOT), **dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1")}
+    environment |= {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     command = [python, str(HERE / benchmark.script), *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:

@@ -14,12 +14,14 @@ from tinygrad_sm.check.measuring import Accuracy, Figure, accuracy_table
 
 @pytest.fixture(scope="module")
 def few():
-    """The table of a few kinds of inputs, in a second or two."""
+    """The table of a few kinds of inputs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             measuring, "FAMILIES", {name: measuring.FAMILIES[name] for name in ("margin 10", "log p", "largest floats")}
         )
         patch.setattr(measuring, "LONG", set())
+        patch.setattr(measuring, "SINGLE", 9)
+        patch.setattr(measuring, "PAIRS", 4)
         steps = []
         return accuracy_table(lambda *step: steps.append(step)), steps
 
@@ -65,10 +67,46 @@ def textbook(logits):
     return nd.asarray([[x / sum(row) for x in row] for row in e])
 
 
-def test_an_op_that_loses_digits_is_seen(monkeypatch):
-    monkeypatch.setitem(family.softmax.kernels, nd.Array, lambda z, *_, **__: textbook(z))
+@pytest.mark.parametrize(
+    ("name", "kernel", "least"),
+    [
+        ("softmax", lambda z, *_, **__: textbook(z), 20),
+        ("logsumexp", lambda z, *_, **__: nd.max(z, axis=-1) * (1.0 + 1e-15), 3),
+    ],
+)
+def test_an_op_that_loses_digits_is_seen(monkeypatch, name, kernel, least):
+    monkeypatch.setitem(getattr(family, name).kernels, nd.Array, kernel)
     found = measuring._of_logits("margin 100", 1, random.Random(0))
-    assert max(error for quantity, error in found if quantity == "softmax") > 20
+    assert max(error for quantity, error in found if quantity == name) > least
+
+
+@pytest.fixture
+def only_logits(monkeypatch):
+    """A table of two kinds of logits and nothing else; gets a stand-in for what measures these."""
+    for name, kinds in {"FAMILIES": {"scale 1": None, "scale 30": None}, "CONFIDENT": {}, "DELTAS": ()}.items():
+        monkeypatch.setattr(measuring, name, kinds)
+    monkeypatch.setattr(recorded, "INTERVALS", ())
+    return lambda measured: monkeypatch.setattr(measuring, "_of_logits", measured)
+
+
+def test_the_largest_error_counts(only_logits):
+    """Of all rows, and in the summary of all kinds of inputs."""
+    errors = {"scale 1": [1.0, 2.0, 0.5], "scale 30": [9.0, 0.0]}
+    only_logits(lambda name, *_: (("softmax", error) for error in errors[name]))
+    found = accuracy_table()
+    assert {x.inputs: x.error for x in found.figures} == {"scale 1": 2.0, "scale 30": 9.0}
+    assert not found and found.largest == {"softmax": 9.0}
+    assert found.summary().splitlines()[-1].split() == ["softmax", "9.0", "scale", "30", "4", "130", "130", "130"]
+
+
+def test_the_seed_draws_the_inputs_and_the_thorough_table_ten_times_as_many(only_logits):
+    asked = []
+    only_logits(lambda name, times, rng: asked.append((times, rng.random())) or [("softmax", 0.0)])
+    for keywords in ({}, {"seed": 0}, {"seed": 1}, {"thorough": True}):
+        accuracy_table(**keywords)
+    first, again, other, thorough = (asked[i : i + 2] for i in range(0, 8, 2))
+    assert first == again and {draw for _, draw in first}.isdisjoint(draw for _, draw in other)
+    assert [times for times, _ in (*first, *thorough)] == [1, 1, 10, 10] and len({*first}) == 2
 
 
 def test_a_divergence_below_zero_is_no_small_error(monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 
 import tinygrad_sm as tg
 from tinygrad_sm import nd
-from tinygrad_sm.check import compare, judging
+from tinygrad_sm.check import compare, judging, truth
 from tinygrad_sm.check.judging import Case
 
 
@@ -80,6 +80,39 @@ def test_a_conditioned_gradient_is_forgiven_as_well():
     assert {x.input for x in comparison.findings if x.ulp > comparison.limit} == {"x"}
 
 
+@pytest.mark.parametrize(
+    ("conditioned", "wrong"),
+    [
+        (False, {"x", "y"}),
+        (True, set()),
+        (lambda name, x, y: name == "x", set()),
+        (lambda name, x, y: name == "y", {"x"}),  # d2 / dx dx has nothing to do with y
+        (lambda name, x, y: name == "", {"x", "y"}),
+        (lambda name, x, y: min(x.tolist()) > 10.0, {"x", "y"}),
+        (lambda name, x, y: min(x.tolist()) < 10.0, set()),
+    ],
+)
+def test_a_second_derivative_is_conditioned_if_either_gradient_is(conditioned, wrong):
+    """(x - y)^3, whose derivatives of d / dx are 1000 units too large: what a rounding of x or y changes is far more."""
+
+    @tg.fused(conditioned=conditioned)
+    def cubed_gap(xp, x, y):
+        return (x - y) * (x - y) * (x - y)
+
+    @cubed_gap.keeping
+    def _(xp, x, y):
+        return (x - y) * (x - y) * (x - y), {"gap": x - y}  # what is kept is no setting
+
+    @cubed_gap.backward
+    def _(xp, g, out, x, y, gap=None):
+        d = x - y
+        slip = 6.0 * d * (d - tg.constant(d)) * (1000 * 2.0**-52)
+        return g * (3.0 * d * d + slip), -3.0 * g * d * d
+
+    comparison = compare(cubed_gap, [1.0], [1.0 - 2.0**-20], order=2)
+    assert {(x.quantity, x.input) for x in comparison.findings if x.ulp > 8.0} == {("second", name) for name in wrong}
+
+
 @pytest.mark.parametrize("kind", [np.float64, np.float32, np.float16])
 def test_judged_in_the_type_of_the_input(kind):
     unit = float(np.finfo(kind).eps)
@@ -143,6 +176,39 @@ def test_what_a_sum_of_both_signs_cancels_is_forgiven(seed):
     assert compare(four, nd.asarray(1.0), seed=seed).max_ulp["grad"] == pytest.approx(6.0)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_dense_second_derivative_is_forgiven_what_its_parts_are(seed):
+    """Both directions of the line x + y = t, along which nothing bends: 4 units of the gradient for each."""
+
+    @tg.fused
+    def total(xp, x):
+        return xp.sum(x)
+
+    def rule(xp, g, out, x):
+        t = xp.sum(x)
+        return g * (xp.ones_like(x) + 4 * 2.0**-52 * (t - tg.constant(t)))
+
+    total.backward(rule)
+    assert compare(total, [1.0, 2.0], seed=seed, order=2).max_ulp["second"] >= 4.0
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_the_directions_of_a_second_derivative_cancel_is_forgiven(seed):
+    """1e8 (x - y)^2 does not bend along x = y, where two of 2e8 cancel, of which one is 6 units off."""
+
+    @tg.fused
+    def steep(xp, x, y):
+        return (x - y) * (x - y) * 1e8
+
+    def rule(xp, g, out, x, y):
+        slope = g * 2e8 * (x - y)
+        return slope + 6.0 * math.ulp(2e8) * (x - tg.constant(x)), -slope
+
+    steep.backward(rule)
+    comparison = compare(steep, 1.0, 1.0 - 2.0**-20, seed=seed, order=2)
+    assert comparison and comparison.max_ulp["second"] == pytest.approx(6.0)
+
+
 def test_estimated_magnitudes_are_near_the_sums():
     rng = random.Random(3)
     matrix = [[rng.gauss(0.0, 10.0 ** rng.uniform(-3, 3)) for _ in range(200)] for _ in range(5)]
@@ -168,6 +234,19 @@ def test_large_jacobians_are_judged_like_small_ones(monkeypatch):
     assert compare(off_by(2**10, conditioned=True), [1.0], [1.0 - 2.0**-40])
     assert not compare(off_by(2**10), [1.0], [1.0 - 2.0**-40])
     assert compare(tg.logsumexp, [math.log(0.25), math.log(0.75)], order=2)
+
+
+def test_what_a_rounding_changes_is_the_same_for_large_jacobians(monkeypatch):
+    """Inputs near 300, whose rounding changes 300 times what that of inputs near 1 would."""
+    op, x, y = off_by(2**10, conditioned=True), [300.0, -1.0], [300.0 - 2.0**-20, 2.0]
+    whole = Case(op, "", [x, y], {}, order=1, seed=0, limit=8.0)
+    whole.judge()
+    monkeypatch.setattr(judging, "SMALL", 0)
+    sampled = Case(op, "", [x, y], {}, order=1, seed=0, limit=8.0)
+    sampled.judge()
+    assert whole.rows is not None and sampled.rows is None
+    sums = [Decimal(x[i]) * s - Decimal(y[i]) * t for i, (s, t) in enumerate([(1, -1), (-1, -1)])]
+    assert whole._shaken_values() == sampled._shaken_values() == sums
 
 
 def test_the_largest_and_the_smallest_output_are_in_every_sample():
@@ -245,9 +324,9 @@ def test_the_rounding_of_several_inputs_adds_up():
     total = Case(off_by(0, conditioned=True), "", [[3.0], [2.0]], {}, order=1, seed=0, limit=8.0)
     total.judge()
     assert total._shaken_values() == [Decimal(5)]
-    row = Case(tg.mse_loss, "", [[1.0, -2.0], [0.0, 0.0]], {}, order=1, seed=0, limit=8.0)
+    row = Case(tg.mse_loss, "", [[1.0, -2.0], [2.0, 0.0]], {}, order=1, seed=0, limit=8.0)
     row.judge()
-    assert row._shaken_values() == [Decimal(5)]  # |1| |1| + |-2| |-2|
+    assert row._shaken_values() == [Decimal(7)]  # |-1| |1| + |-2| |-2| and |1| |2| + |2| |0|
 
 
 def test_nothing_to_differentiate_leaves_the_value():
@@ -294,10 +373,10 @@ def test_the_hard_inputs_of_an_op_are_all_judged():
     @doubled.hard_inputs
     def _():
         yield "one", [[1.0, 2.0]]
-        yield "two", [[3.0]], {"scale": 2.0, "axis": 0}
+        yield "two", [[3e-100]], {"scale": 2.0, "axis": 0}
 
     comparison = compare(doubled)
-    assert comparison and comparison.cases == ["one", "two"]
+    assert comparison and comparison.cases == ["one", "two"] and comparison.digits >= truth.SURE + 100
     assert [(x.case, x.quantity, x.input) for x in comparison.findings] == [
         ("one", "value", ""),
         ("one", "grad", "x"),
@@ -388,8 +467,85 @@ def through_text(xp, x):
         (tg.softmax, ([[1.0, 2.0], [3.0]],), {}, ValueError, "length|shape|nested"),
         (tg.cross_entropy, ([1.0, 2.0], 7), {}, IndexError, "7"),
         (tg.fused(through_text), ([1.0],), {}, TypeError, "through_text does not run on decimals.*tg.gradcheck"),
+        (tg.softmax, ([1.0],), {"params": ["axis"]}, TypeError, "params is a dictionary of the keywords of softmax"),
+        (tg.softmax, ([1.0],), {"limit": 0}, ValueError, "limit is how many units.*not 0"),
+        (tg.softmax, ([1.0],), {"limit": math.nan}, ValueError, "limit is how many units.*not nan"),
+        (tg.softmax, ([1.0],), {"limit": "8"}, ValueError, "limit is how many units.*not '8'"),
     ],
 )
 def test_mistakes_are_answered_in_a_sentence(op, inputs, keywords, error, words):
     with pytest.raises(error, match=words):
         compare(op, *inputs, **keywords)
+
+
+def op_with(body=lambda xp, x: xp.exp(x), rule=lambda xp, g, out, x: g * out, kernel=None, **options):
+    op = tg.fused(**options)(body) if options else tg.fused(body)
+    op.name = op.__name__ = "mine"
+    op.backward(rule)
+    if kernel is not None:
+        op.kernel(nd.Array)(kernel)
+    return op
+
+
+unruly = tg.primitive(lambda xp, x: xp.exp(x))
+FAILS = {
+    "a name in the rule": (op_with(rule=lambda xp, g, out, x: g * nowhere), "the rule of mine failed: NameError: name"),  # noqa: F821
+    "its signature": (op_with(rule=lambda xp, g: g), "the rule of mine failed: TypeError: .* positional"),
+    "a function xp lacks": (
+        op_with(rule=lambda xp, g, out, x: xp.gamma(x)),
+        "the rule of mine failed: AttributeError: .*gamma",
+    ),
+    "a shape": (op_with(rule=lambda xp, g, out, x: xp.reshape(g, (7,))), "the rule of mine failed: ValueError: reshape"),
+    "what it returns": (op_with(rule=lambda xp, g, out, x: (g, g)), r"^the rule of mine returned 2 gradient\(s\)"),
+    "when it records": (
+        op_with(rule=lambda xp, g, out, x: g * out if isinstance(g, nd.Array) else g / {}["key"]),
+        "the rule of mine failed: KeyError: 'key'",
+    ),
+    "the rule of the rule": (
+        op_with(rule=lambda xp, g, out, x: g * op_with(rule=lambda *_: {}["key"])(x)),
+        "the rule of mine failed: KeyError: 'key'",
+    ),
+    "the body": (op_with(body=lambda xp, x: xp.exp(x) * nowhere), "the forward of mine failed: NameError: name"),  # noqa: F821
+    "the kernel": (op_with(kernel=lambda x: {}["key"]), "the forward of mine failed: KeyError: 'key'"),
+    "its text": (op_with(kernel=lambda x: len(0)), "^mine: object of type 'int' has no len"),
+    "a primitive in the body": (op_with(body=lambda xp, x: unruly(x)), "mine's definition on decimals failed: .*has no rule"),
+    "conditioned": (
+        op_with(rule=lambda xp, g, out, x: g, conditioned=lambda name, x: {}["key"]),
+        "conditioned of mine failed: KeyError: 'key'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("op", "words"), FAILS.values(), ids=FAILS)
+def test_mistakes_in_an_op_are_told_as_its_own(op, words):
+    order = 1 if "definition" in words else 2
+    with pytest.raises((TypeError, ValueError), match=words) as caught:
+        compare(op, [1.0, 2.0], order=order)
+    assert "mine" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("row", ["one", ("one",), 7, ("one", [1.0], ["axis"])], ids=str)
+def test_hard_inputs_of_another_form_are_told(row):
+    op = op_with()
+    op.hard_inputs(lambda: [row])
+    with pytest.raises((TypeError, ValueError), match=r"compare: @mine.hard_inputs, which yields \(name, inputs\)"):
+        compare(op)
+
+
+def test_without_a_rule_the_gradient_is_that_of_the_body():
+    assert compare(bare, [1.0, -2.0], order=2).max_ulp.keys() == {"value", "grad", "second"}
+    comparison = compare(tg.fused(lambda xp, x: xp.log(1.0 + xp.exp(x))), [-30.0])
+    assert not comparison and {x.quantity for x in comparison.findings if x.ulp > 8.0} == {"value"}
+
+    @tg.primitive
+    def picky(xp, x):
+        return xp.exp(x)
+
+    picky.vjps(lambda xp, g, out, x: g * out if isinstance(g, nd.Decimals) else {}["key"])
+
+    @tg.fused
+    def careless(xp, x):
+        return picky(x)
+
+    with pytest.raises(TypeError, match="the gradient of careless failed: KeyError: 'key'"):
+        compare(careless, [1.0])

@@ -6,7 +6,7 @@ import pytest
 
 import tinygrad_sm as tg
 from tinygrad_sm import nd
-from tinygrad_sm.check import compare
+from tinygrad_sm.check import compare, truth
 
 
 def right(p, z, g):
@@ -28,6 +28,7 @@ BUGS = {
     "tail zeroed": lambda p, z, g: nd.where(p < 1e-5, 0.0, right(p, z, g)),
     "last entry doubled": lambda p, z, g: last_doubled(right(p, z, g)),
     "square of what flows in": lambda p, z, g: right(p, z, g * g),  # the same for a one-hot g
+    "cube of what flows in": lambda p, z, g: right(p, z, g * g * g),  # also for any of 1 and -1
     "magnitude of what flows in": lambda p, z, g: right(p, z, nd.abs(g)),
 }
 
@@ -74,11 +75,24 @@ def test_bugs_in_the_rule_of_softmax(bug, n, scale):
     check(bug, n, scale)
 
 
+@pytest.fixture(scope="module")
+def truths():
+    """The definition on decimals is the same whatever is planted in the rule, so it runs once for each row of logits."""
+    known, run = {}, truth.run
+
+    def once(function, inputs, keywords, **how):
+        key = function.__name__, *inputs[0].tolist(), *how.items()
+        return known[key] if key in known else known.setdefault(key, run(function, inputs, keywords, **how))
+
+    return once
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize("scale", [1.0, 10.0])
 @pytest.mark.parametrize("n", [1000, 5000])
 @pytest.mark.parametrize("bug", BUGS)
-def test_bugs_in_the_rule_of_softmax_of_many_logits(bug, n, scale):
+def test_bugs_in_the_rule_of_softmax_of_many_logits(monkeypatch, truths, bug, n, scale):
+    monkeypatch.setattr(truth, "run", truths)
     check(bug, n, scale)
 
 

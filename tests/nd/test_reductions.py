@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 from fractions import Fraction
 from itertools import accumulate
 
@@ -279,7 +280,13 @@ def test_errors_of_axes(name):
         function(nd.zeros((2, 3)), axis=1.5)
     with pytest.raises(TypeError, match=f"{name}: an array holds numbers, not 'a'"):
         function("a", axis=0)
+    for wrong in (True, False, [0], [True, False]):
+        sentence = f"{name}: an axis is an int, (a tuple of ints or None, )?not {re.escape(str(wrong))}$"
+        with pytest.raises(TypeError, match=sentence):
+            function(nd.zeros((2, 3)), axis=wrong)
     if not name.startswith(("arg", "sort", "cum")):
+        with pytest.raises(TypeError, match=f"^{name}: an axis is an int, not True$"):
+            function(nd.zeros((2, 3)), axis=(0, True))
         with pytest.raises(ValueError, match=rf"{name}: the same axis twice in \(0, -2\)"):
             function(nd.zeros((2, 3)), axis=(0, -2))
 

@@ -162,6 +162,59 @@ def test_the_cross_entropy_module():
         nn.CrossEntropyLoss(reductoin="sum")
 
 
+LOSS_SETTINGS = {
+    "weight": {"weight": [1.0, 2.0, 0.5]},
+    "ints": {"weight": [1, 2, 3], "temperature": 2},
+    "temperature": {"temperature": 0.7},
+    "temperatures of rows": {"temperature": [[0.5], [2.0], [1.0]]},
+    "ignored": {"ignore_index": 1},
+    "smoothed": {"label_smoothing": 0.1},
+    "all": {"weight": [1.0, 2.0, 0.5], "temperature": 0.7, "ignore_index": 1, "label_smoothing": 0.1, "reduction": "none"},
+    "none given": {"weight": None},
+}
+
+
+@pytest.mark.parametrize("given", [nd.asarray, np.asarray, list], ids=["nd", "numpy", "lists"])
+@pytest.mark.parametrize("xp", [nd, np], ids=["nd", "numpy"])
+@pytest.mark.parametrize("settings", LOSS_SETTINGS.values(), ids=LOSS_SETTINGS)
+def test_the_cross_entropy_module_is_the_function(settings, xp, given):
+    logits, targets = [[2.0, 1.0, 0.5], [0.0, -1.0, 1.0], [0.2, 0.3, -0.1]], [0, 1, 2]
+    module = nn.CrossEntropyLoss(**{key: given(x) if isinstance(x, list) else x for key, x in settings.items()})
+    own = {key: xp.asarray(x, dtype=xp.float64) if isinstance(x, list) else x for key, x in settings.items()}
+    z = tg.Value(xp.asarray(logits))
+    wanted = tg.cross_entropy(z, targets, **own)
+    loss = module(z, targets)
+    assert type(loss.data) is type(wanted.data) and loss.tolist() == wanted.tolist()
+    assert tg.grad(loss, z, grad_output=loss.data).tolist() == tg.grad(wanted, z, grad_output=loss.data).tolist()
+    assert array(module(xp.asarray(logits), targets)).tolist() == array(wanted.data).tolist()  # without a Value, too
+    assert not module.state_dict()
+
+
+def test_a_weight_that_is_a_value_is_a_parameter_of_the_loss():
+    module = nn.CrossEntropyLoss(weight=tg.Value([1.0, 2.0, 0.5]))
+    assert list(module.state_dict()) == ["settings.weight"]
+    loss = module.to(np)(tg.Value(np.asarray([[2.0, 1.0, 0.5], [0.0, -1.0, 1.0]])), [0, 2])
+    loss.backward()
+    assert type(loss.data) is not type(nd.asarray(0.0)) and module.settings["weight"].has_grad
+
+
+@pytest.mark.parametrize(
+    ("weight", "error", "words"),
+    [
+        ("abc", TypeError, "CrossEntropyLoss: weight: needs a number, a list or an array of numbers, not 'abc'"),
+        ([True, False, True], TypeError, "CrossEntropyLoss: weight: an array of bools"),
+        ([1.0, 2.0], ValueError, "cross_entropy: weight is one number a class"),
+    ],
+)
+def test_a_weight_that_is_none(weight, error, words):
+    with pytest.raises(error, match=f"^{words}"):
+        nn.CrossEntropyLoss(weight=weight)([[2.0, 1.0, 0.5]], [0])
+
+
+def test_a_long_weight_does_not_fill_the_repr():
+    assert len(repr(nn.CrossEntropyLoss(weight=[0.1] * 1000))) < 120
+
+
 # --- Embedding
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tinygrad_sm.check import truth
 from tinygrad_sm.check.judging import Case, Finding
-from tinygrad_sm.check.reports import amount, number, table
+from tinygrad_sm.check.reports import amount, blaming, number, table
 from tinygrad_sm.check.truth import is_floating
 from tinygrad_sm.graph import Fused, Value
 
@@ -108,7 +108,7 @@ def compare(
     result is not judged.
 
     Raises a TypeError for anything but a fused op, for which there is `tg.gradcheck`, and for one whose definition cannot be
-    run on decimals, and a ValueError when there is nothing to judge.
+    run on decimals, and a ValueError when there is nothing to judge. An op of your own that fails is told as such, by name.
 
     >>> import tinygrad_sm as tg
     >>> @tg.fused
@@ -126,11 +126,15 @@ def compare(
         raise TypeError(f"compare: judges a fused op, made by tg.fused, and got {op!r}; tg.gradcheck takes any function")
     if order not in (1, 2):
         raise ValueError(f"compare: order is 1 or 2 (second derivatives, too), not {order!r}")
-    params = params or {}
+    if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit > 0:
+        raise ValueError(f"compare: limit is how many units in the last place are forgiven, more than 0, not {limit!r}")
+    params = {} if params is None else params
+    if not isinstance(params, dict):
+        raise TypeError(f"compare: params is a dictionary of the keywords of {op.name}, not {params!r}")
     unknown = [key for key in params if key not in (*op.input_names, *op.setting_names)]
     if unknown:
         raise TypeError(f"compare: {op.name} has no {unknown[0]}; params are its keywords")
-    cases = [("", inputs, params)] if inputs else [(name, args, {**own, **params}) for name, args, own in op.hard_cases()]
+    cases = [("", inputs, params)] if inputs else _hard_cases(op, params)
     if not cases:
         raise ValueError(
             f"compare: {op.name} has no hard inputs of its own; give inputs, as in compare({op.name}, [1.0, 2.0]), or add "
@@ -142,6 +146,11 @@ def compare(
         raise ValueError(f"compare: {op.name} has no elements here; give inputs that are not empty")
     digits = max(case.exact.digits for case in judged)
     return Comparison(op.name, findings, [name for name, *_ in cases], limit, seed, digits)
+
+
+def _hard_cases(op: Fused, params: dict[str, Any]) -> list[tuple[str, tuple, dict[str, Any]]]:
+    with blaming(f"compare: @{op.name}.hard_inputs, which yields (name, inputs) or (name, inputs, keywords),"):
+        return [(name, args, {**own, **params}) for name, args, own in op.hard_cases()]
 
 
 def _judged(op: Fused, name: str, inputs: Any, keywords: dict[str, Any], **how: Any) -> Case:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal, localcontext
 from math import fsum, inf, isfinite, isnan, sqrt
 from random import Random
 from typing import Any
 
-from tinygrad_sm.check.differences import JUMP, Slope, ridders, sides
+from tinygrad_sm.check.differences import JUMP, KINK, Slope, arithmetic, ridders, sides
 from tinygrad_sm.check.noise import bound, measured
-from tinygrad_sm.check.proof import EACH, Flow
+from tinygrad_sm.check.proof import EACH, Flow, Proof, attempted
 from tinygrad_sm.check.reports import index_of
 from tinygrad_sm.check.subjects import Subject
 from tinygrad_sm.check.truth import filled_with, flat
 from tinygrad_sm.check.units import precision_of
-from tinygrad_sm.check.verdicts import FAIL, INCONCLUSIVE, KINK, PASS, Element
+from tinygrad_sm.check.verdicts import FAIL, INCONCLUSIVE, PASS, Element
+from tinygrad_sm.check.verdicts import KINK as VALID_KINK
 from tinygrad_sm.graph.namespaces import shape
 from tinygrad_sm.graph.value import recording
 
 PROJECTIONS = 3
+ROUGHLY = 1e-2  # of the terms that add up to a slope, which floats must be able to see
 FOUND = 16  # of the coordinates that disagree so many are looked at one by one
 
 
@@ -34,6 +37,35 @@ def estimate(subject: Subject, flows: Sequence[Flow], order: int, rng: Random) -
             index = index_of(place, shape(subject.inputs[i]))
             elements.append(Element(order, name, subject.names[i], i, index, got[k], value, error, verdict, note))
     return elements
+
+
+def hides_a_number(proof: Proof, flow: Sequence[float], order: int, rng: Random) -> bool:
+    """Whether the values on floats move otherwise than the recorded graph on decimals.
+
+    What f computed with plain numbers (`float(x)`, `x.detach()`, a mask) is a constant of the recorded graph. In first order
+    it counts as hidden, too, where rounding hides it.
+    """
+    subject, everything = proof.subject, range(len(proof.start))
+    sizes = [float(v) for v in attempted(lambda: subject.magnitudes(flow, subject.start)) or [0.0] * len(everything)]
+    visible = ROUGHLY if order == 1 else inf
+    with localcontext(arithmetic(proof.digits)):
+        if len(everything) <= EACH:
+            slopes = [proof.slope(k, flow) for k in everything]
+            rough = Rough(subject, flow, [float(slope.value) for slope in slopes], rng, {})
+            for slope, size, found in zip(slopes, sizes, map(rough.element, everything), strict=True):
+                _, error, verdict, _ = found
+                kink = verdict == VALID_KINK and slope.kind != KINK
+                if verdict == FAIL or kink or error > visible * max(size, abs(float(slope.value))):
+                    return True
+            return False
+        rough = Rough(subject, flow, [], rng, {})
+        for direction in (rough.direction(everything) for _ in range(PROJECTIONS)):
+            slope = float(proof.stencil({k: Decimal(v) for k, v in enumerate(direction)})(flow).value)
+            size = max(abs(slope), fsum(abs(s * v) for s, v in zip(sizes, direction, strict=True)))
+            value, error = rough.slope(everything, direction, size)
+            if abs(slope - value) > max(4 * error, 64 * rough.eps * size) or error > visible * size:
+                return True
+        return False
 
 
 class Rough:
@@ -63,7 +95,7 @@ class Rough:
         """(slope, what it may be wrong by, verdict, sentence) for every coordinate."""
         everything = range(len(self.start))
         if len(self.start) <= EACH:
-            return [self._element(k) for k in everything]
+            return [self.element(k) for k in everything]
         results: list[Any] = [(v, 0.0, PASS, "") for v in self.got]
         found = {k for k in everything if not isfinite(self.got[k])}
         for _ in range(PROJECTIONS):
@@ -76,10 +108,10 @@ class Rough:
             if left:
                 break
         for k in sorted(found):
-            results[k] = self._element(k)
+            results[k] = self.element(k)
         return results
 
-    def _element(self, k: int) -> tuple[float, float, str, str]:
+    def element(self, k: int) -> tuple[float, float, str, str]:
         def phi(t: float) -> float:
             numbers = [*self.start]
             numbers[k] = t
@@ -111,7 +143,7 @@ class Rough:
         allowed = max(1e-6 * max(abs(low), abs(high)), 4 * two.error)
         text = f"kink: slopes {two.left:.6g} and {two.right:.6g}; {got:.6g} is "
         if low - allowed <= got <= high + allowed:
-            return two.value, two.error, KINK, text + "a valid subgradient"
+            return two.value, two.error, VALID_KINK, text + "a valid subgradient"
         return two.value, two.error, FAIL, text + "outside"
 
     def _verdict(self, got: float, value: float, error: float, rounding: float = 0.0) -> str:
@@ -130,7 +162,7 @@ class Rough:
 
         Returns what the whole sum said, and the coordinates that were too many to look at.
         """
-        direction = self._direction(every)
+        direction = self.direction(every)
         whole = self._along(every, direction)
         groups = [every] if whole == FAIL else []
         while groups and len(found) < FOUND:
@@ -142,7 +174,7 @@ class Rough:
             groups += [half for half in (group[:middle], group[middle:]) if self._along(half, direction) == FAIL]
         return whole, {k for group in groups for k in group} - found
 
-    def _direction(self, every: Sequence[int]) -> list[float]:
+    def direction(self, every: Sequence[int]) -> list[float]:
         """Random signs, times the typical size of each input."""
         direction, begin = [], 0
         for i in self.subject.differentiated:
@@ -154,16 +186,20 @@ class Rough:
         return direction
 
     def _along(self, group: Sequence[int], direction: Sequence[float]) -> str:
+        terms = [self.got[k] * direction[k] for k in group]
+        size = fsum(map(abs, terms))
+        return self._verdict(fsum(terms), *self.slope(group, direction, size), 64 * self.eps * size)
+
+    def slope(self, group: Sequence[int], direction: Sequence[float], size: float) -> tuple[float, float]:
+        """The slope along a direction and what it may be wrong by; `size` is that of what adds up to it."""
+
         def phi(t: float) -> float:
             numbers = [*self.start]
             for k in group:
                 numbers[k] += t * direction[k]
             return self._value(numbers)
 
-        terms = [self.got[k] * direction[k] for k in group]
-        size = fsum(map(abs, terms))
-        value, error = ridders(phi, 0.0, self.noise + self.eps / 2 * size, self.eps)
-        return self._verdict(fsum(terms), value, error, 64 * self.eps * size)
+        return ridders(phi, 0.0, self.noise + self.eps / 2 * size, self.eps)
 
 
 def taylor(value: Callable[[float], float], slope: float) -> float | None:

@@ -7,8 +7,9 @@ from math import isfinite
 from random import Random
 from typing import Any
 
-from tinygrad_sm.check.estimate import estimate, taylor
+from tinygrad_sm.check.estimate import estimate, hides_a_number, taylor
 from tinygrad_sm.check.proof import Flow, Proof, prove
+from tinygrad_sm.check.replaying import replaying
 from tinygrad_sm.check.subjects import LeavesOpsError, Subject
 from tinygrad_sm.check.truth import flat
 from tinygrad_sm.check.verdicts import KINK, Element, Report
@@ -31,10 +32,14 @@ def gradcheck(
     `tinygrad_sm.nd`.
 
     A function made of our ops runs on decimals: its rules must agree with exact differences to 25 digits, and the run in the
-    inputs' own type with these, as far as such floats go. One that leaves our ops is held against differences whose noise is
-    measured and bounded, and an element that they cannot settle is INCONCLUSIVE. A kink at which the gradient lies between the
-    slopes of the two sides is valid. The report is true only if everything is right; it also looks for two runs that differ,
-    for inputs that were changed, and for a rule that is not linear in what flows in.
+    inputs' own type with these, as far as such floats go. If f closes over arrays of floats, or a model does, the graph that it
+    recorded runs on decimals instead. A leaf Value among the inputs, such as a parameter of a model, may be used by f directly:
+    `gradcheck(lambda *_: loss(model(x), y), *model.parameters())`.
+
+    A function that leaves our ops is held against differences whose noise is measured and bounded, and an element that they
+    cannot settle is INCONCLUSIVE. A kink at which the gradient lies between the slopes of the two sides is valid. The report is
+    true only if everything is right; it also looks for two runs that differ, for inputs that were changed, and for a rule that
+    is not linear in what flows in.
 
     Raises a TypeError when there is no gradient to judge, and a ValueError when there is nothing to differentiate.
 
@@ -56,7 +61,8 @@ def gradcheck(
     before = [_numbers(x) for x in inputs]
     subject = Subject(f, inputs, gradient)
     rng = Random(seed)
-    elements, methods, problems, remarks = _judged(subject, 1, rng)
+    elements, method, problems, remarks, subject = _judged(subject, 1, rng)
+    methods = [method]
     if order == 2 and not any(problem.startswith("two runs") for problem in problems):
         second = subject.derivative(_dense([float(v) for v in subject.values(subject.start)], rng))
         try:
@@ -65,7 +71,7 @@ def gradcheck(
             problems.append(f"the gradient cannot be differentiated: {error}")
         else:
             more = _judged(second, 2, rng)
-            elements, methods = elements + more[0], methods + more[1]
+            elements, methods = elements + more[0], [*methods, more[1]]
             problems += [f"second derivative: {problem}" for problem in more[2]]
             remarks += [f"second derivative: {remark}" for remark in more[3]]
     if not _alike(before, [_numbers(x) for x in inputs]):
@@ -77,24 +83,40 @@ def gradcheck(
     return Report(elements, shapes, "; ".join(dict.fromkeys(methods)), problems, remarks, seed)
 
 
-def _judged(subject: Subject, order: int, rng: Random) -> tuple[list[Element], list[str], list[str], list[str]]:
-    """Elements, methods, problems and remarks of one order."""
+def _judged(subject: Subject, order: int, rng: Random) -> tuple[list[Element], str, list[str], list[str], Subject]:
+    """Elements, method, problems and remarks of one order, and the subject as it was judged."""
     values = [float(v) for v in subject.values(subject.start)]
     flows = _flows(values, rng)
     problems = _behaviour(subject, values, flows)
-    try:
-        proof = Proof(subject, rng)
-    except LeavesOpsError as reason:
+    proof, reasons = _proof(subject, flows[0][1], order, rng)
+    if proof is None:
         elements = estimate(subject, flows, order, rng)
-        methods, remarks = ["estimated by differences"], [f"f leaves the ops of tinygrad_sm: {reason}"]
-        if "TypeError" in str(reason):
-            remarks.append("arrays that f uses besides go along if they are inputs, too, or lists")
+        method = "estimated by differences"
+        remarks = [f"f leaves the ops of tinygrad_sm: {reason}" for reason in reasons]
     else:
-        elements = prove(proof, flows, order)
-        methods, remarks = [f"exact differences on decimals of {proof.digits} digits"], []
+        elements, remarks, subject = prove(proof, flows, order), [], proof.subject
+        graph = "of the recorded graph, the arrays it closes over lifted, " if subject.replays else ""
+        method = f"exact differences {graph}on decimals of {proof.digits} digits"
     if all(e.verdict != KINK for e in elements):
         remarks += _second_opinion(subject, flows[0][1], rng)
-    return elements, methods, problems, remarks
+    return elements, method, problems, remarks, subject
+
+
+def _proof(subject: Subject, flow: Sequence[float], order: int, rng: Random) -> tuple[Proof | None, list[str]]:
+    """The subject on decimals, as it runs or else as it was recorded; or None, and why not."""
+    reasons = []
+    for candidate in (lambda: subject, lambda: replaying(subject)):
+        try:
+            proof = Proof(candidate(), rng)
+        except LeavesOpsError as error:
+            reasons.append(str(error))
+        else:
+            if not proof.subject.replays or not hides_a_number(proof, flow, order, rng):
+                return proof, []
+            reasons.append("its values move otherwise than what it recorded")
+        if subject.by_hand is not None or subject.replays:
+            break
+    return None, [*dict.fromkeys(reasons)]
 
 
 def _flows(values: Sequence[float], rng: Random) -> list[Flow]:

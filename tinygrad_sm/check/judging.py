@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from tinygrad_sm import nd
 from tinygrad_sm.check import truth
-from tinygrad_sm.check.reports import index_of, place
+from tinygrad_sm.check.reports import blaming, index_of, place
 from tinygrad_sm.check.truth import filled_with, flat, is_floating, one_hot_like
 from tinygrad_sm.check.units import Precision, precision_of
 from tinygrad_sm.graph import Fused, Value, composed, grad
@@ -64,17 +64,22 @@ class Case:
         args, named = _as_values(inputs, optional)
         self.args, self.settings = [plain(x) for x in (*args, *named.values())], settings
         self.names, self.leaves = _leaves(op, args, named)
-        self.out = op(*args, **named, **settings)
-        self.exact = self._run(lambda *a, **k: op(*a, **k, **settings), inputs, optional, digits)
+        with blaming(f"compare: the forward of {op.name}", op.name, "compare"):
+            self.out = op(*args, **named, **settings)
+        self.exact = self._run(inputs, optional, digits)
         self.finite = all(isfinite(x) for v in (*args, *named.values()) if isinstance(v, Value) for x in flat(v))
         self.target: nd.Array = self.exact.output.data
         self.xs: list[nd.Array] = [leaf.data for leaf in self.exact.leaves]
         self.sizes = [leaf.size for leaf in self.leaves]
         self.rows: list[list[nd.Array]] | None = None  # the exact Jacobian, where it is small: one row an output
 
-    def _run(self, function: Callable, inputs: Sequence, optional: dict, digits: int) -> truth.Run:
+    def _run(self, inputs: Sequence, optional: dict, digits: int) -> truth.Run:
+        def definition(*args: Any, **keywords: Any) -> Any:
+            return self.op(*args, **keywords, **self.settings)
+
+        definition.__name__ = self.op.name
         try:
-            return truth.run(function, inputs, optional, order=self.order, digits=digits)
+            return truth.run(definition, inputs, optional, order=self.order, digits=digits)
         except Exception as error:
             raise TypeError(
                 f"compare: the definition of {self.op.name} does not run on decimals ({error}); write it with xp, operators "
@@ -88,7 +93,7 @@ class Case:
             self._note("value", "", (), "the shape of out", str(shape(got)), str(self.target.shape), inf)
             return
         if self.leaves and n <= ROWS and n * sum(self.sizes) <= SMALL:
-            self.rows = [self.exact.gradients(one_hot_like(self.target, j)) for j in range(n)]
+            self.rows = [self._exact_slopes(one_hot_like(self.target, j)) for j in range(n)]
         self._compare("value", "", "out", flat(got), self.target, None, self._shaken_values if self.leaves else None)
         if not (self.leaves and n):
             return
@@ -125,7 +130,7 @@ class Case:
     def _gradient(self, j: int | None, g: list[float]) -> None:
         exact = self._contracted(j, g)
         terms = None if j is not None else self._terms(g)
-        got = grad(self.out, self.leaves, grad_output=filled_with(plain(self.out), g))
+        got = self._slopes(self.out, filled_with(plain(self.out), g))
         shaken: list[nd.Array] = []  # computed once, if it is asked for at all
         for k, name in enumerate(self.names):
 
@@ -140,7 +145,7 @@ class Case:
     def _contracted(self, j: int | None, g: list[float]) -> list[nd.Array]:
         """The exact gradient for g."""
         if self.rows is None:
-            return self.exact.gradients(filled_with(self.target, g))
+            return self._exact_slopes(filled_with(self.target, g))
         if j is not None:
             return self.rows[j]
         return [_total(row[k] * x for row, x in zip(self.rows, g, strict=True)) for k in range(len(self.xs))]
@@ -149,7 +154,17 @@ class Case:
         """sum_j |J_ji| |g_j| for each input i."""
         if self.rows is not None:
             return [_total(nd.abs(row[k] * x) for row, x in zip(self.rows, g, strict=True)) for k in range(len(self.xs))]
-        return _magnitudes(lambda c: self.exact.gradients(filled_with(self.target, [*map(mul, c, g)])), len(g), self.rng)
+        return _magnitudes(lambda c: self._exact_slopes(filled_with(self.target, [*map(mul, c, g)])), len(g), self.rng)
+
+    def _slopes(self, output: Value, g: Any = None, **how: Any) -> list[Any]:
+        """What the op's own rule gives."""
+        rule = "rule" if self.out.op is self.op else "gradient"  # without one, that of its body
+        with blaming(f"compare: the {rule} of {self.op.name}", self.op.name, "the rule of"):
+            return grad(output, self.leaves, grad_output=g, **how)
+
+    def _exact_slopes(self, g: Any, **how: Any) -> list[Any]:
+        with blaming(f"compare: the gradient of {self.op.name}'s definition on decimals"):
+            return self.exact.gradients(g, **how)
 
     # --- what a rounding of the inputs changes
 
@@ -158,7 +173,7 @@ class Case:
         if self.rows is not None:
             return [_total(nd.sum(nd.abs(part * x)) for part, x in zip(row, self.xs, strict=True)).item() for row in self.rows]
         inflow = Value(filled_with(self.target, [1.0] * self.target.size))
-        outflow = self.exact.gradients(inflow, create_graph=True)
+        outflow = self._exact_slopes(inflow, create_graph=True)
 
         def along(c: list[float]) -> list[nd.Array]:  # a vjp is linear in what flows in: its derivative by that is the jvp
             return [grad(_dot(outflow, self._scaled(c, self.xs)), inflow)]
@@ -167,7 +182,7 @@ class Case:
 
     def _shaken_gradient(self, g: list[float]) -> list[nd.Array]:
         """sum_k |d entry / d x_k| |x_k| for each entry of the gradient for g."""
-        return self._curvature(self.exact.gradients(filled_with(self.target, g), create_graph=True), self.xs)
+        return self._curvature(self._exact_slopes(filled_with(self.target, g), create_graph=True), self.xs)
 
     def _curvature(self, gradients: list[Value], vs: Sequence[nd.Array]) -> list[nd.Array]:
         """sum_k |H_ik| |v_k|, where H are the derivatives of the gradients: symmetric, as second derivatives are."""
@@ -185,8 +200,8 @@ class Case:
     def _second_derivatives(self, j: int) -> None:
         """The derivative of <gradient of output j, v>, for v one-hot, and dense."""
         g, size = [float(i == j) for i in range(self.target.size)], sum(self.sizes)
-        exact = self.exact.gradients(filled_with(self.target, g), create_graph=True)
-        got = grad(self.out, self.leaves, grad_output=filled_with(plain(self.out), g), create_graph=True)
+        exact = self._exact_slopes(filled_with(self.target, g), create_graph=True)
+        got = self._slopes(self.out, filled_with(plain(self.out), g), create_graph=True)
         for i in self._sample([x for gradient in exact for x in flat(gradient)]):
             self._second(j, i, [float(i == k) for k in range(size)], exact, got)
         self._second(j, None, self._dense(size), exact, got)
@@ -194,10 +209,11 @@ class Case:
     def _second(self, j: int, i: int | None, v: list[float], exact: list[Value], got: list[Value]) -> None:
         vs = self._parts(v, self.xs)
         should = grad(_dot(exact, vs), self.exact.leaves)
-        have = grad(_dot(got, self._parts(v, [x.data for x in self.leaves])), self.leaves)
+        have = self._slopes(_dot(got, self._parts(v, [x.data for x in self.leaves])))
         terms = should if i is not None else self._curvature(exact, vs)
         height = sum(map(abs, v))  # what each one-hot is forgiven, added up
         by = "v" if i is None else self._input(i)
+        others = self.names if i is None else [self.names[self._owner(i)[0]]]
         shaken: list[nd.Array] = []
         for k, name in enumerate(self.names):
 
@@ -207,7 +223,7 @@ class Case:
 
             unit = nd.maximum(nd.abs(terms[k]), nd.abs(exact[k].data) * height)
             where = f"d2 {self._output(j)} / d {by} d {name}"
-            self._compare("second", name, where, flat(have[k]), should[k], flat(unit), rounding, self.leaves[k])
+            self._compare("second", name, where, flat(have[k]), should[k], flat(unit), rounding, self.leaves[k], others)
 
     def _shaken_curvature(self, gradients: list[Value], vs: Sequence[nd.Array]) -> list[nd.Array]:
         """sum_k |d entry / d x_k| |x_k| for each entry of the derivative of <gradients, vs>: third derivatives."""
@@ -227,11 +243,13 @@ class Case:
         units: list[Decimal] | None,
         rounding: Callable[[], list[Decimal]] | None,
         leaf: Value | None = None,
+        others: Sequence[str] = (),
     ) -> None:
         """Notes the worst element; what a rounding changes is looked up only where much depends on it."""
         exacts, precision = flat(exact), self._precision(leaf)
         errors = self._errors(got, exacts, units, precision)
-        if rounding is not None and max(errors, default=0.0) > self.limit / 2 and self._is_conditioned(name):
+        far = max(errors, default=0.0) > self.limit / 2
+        if rounding is not None and far and any(map(self._is_conditioned, (name, *others))):
             shaken = rounding()
             units = [*map(_larger, shaken, exacts if units is None else units)]
             errors = self._errors(got, exacts, units, precision)
@@ -245,9 +263,12 @@ class Case:
 
     def _is_conditioned(self, name: str) -> bool:
         """Whether the op says so of its value (no name) or the gradient of that input, asked as its rule would be."""
+        inputs, settings = self.args, self.settings
         if self.out.op is self.op:
-            return self.op.is_conditioned(name, self.out._saved, self.out._params or {})
-        return self.op.is_conditioned(name, self.args, self.settings)
+            inputs, settings = self.out._saved, self.out._params or {}
+        own = {key: x for key, x in settings.items() if key in self.op.setting_names}  # not what is kept for the rule
+        with blaming(f"compare: conditioned of {self.op.name}"):
+            return self.op.is_conditioned(name, inputs, own)
 
     def _precision(self, leaf: Value | None) -> Precision:
         """That of the output, or of the input that a gradient belongs to where this has fewer bits."""
@@ -276,10 +297,15 @@ class Case:
 
     def _input(self, i: int) -> str:
         """The element at `i` when those of all inputs stand in one row."""
+        k, at = self._owner(i)
+        return place(self.names[k], index_of(at, self.xs[k].shape))
+
+    def _owner(self, i: int) -> tuple[int, int]:
+        """Which input the element at `i` belongs to, and its place there."""
         k = 0
         while i >= self.sizes[k]:
             i, k = i - self.sizes[k], k + 1
-        return place(self.names[k], index_of(i, self.xs[k].shape))
+        return k, i
 
     def _parts(self, numbers: Sequence[float], like: Sequence[Any]) -> list[Any]:
         """One row of numbers for all inputs, cut into the shapes and types of each."""

@@ -39,6 +39,10 @@ LIMITS = {  # in ulp; logsumexp in that of the larger of its terms, the largest 
 }
 
 
+SINGLE = 60  # logits from each interval
+PAIRS = 20  # of rows near each other
+
+
 class Figure(NamedTuple):
     """The largest error of one quantity on one kind of inputs, in ulp (kl_div: relative), and the recorded ones of others."""
 
@@ -123,9 +127,9 @@ def accuracy_table(progress: Progress | None = None, *, thorough: bool = False, 
     times = 10 if thorough else 1
     steps: list[tuple[str, Callable[[Random], Iterator[tuple[str, float]]]]] = [
         *((name, partial(_of_logits, name, times)) for name in FAMILIES),
-        *((_interval(ends), partial(_of_single, ends, 60 * times)) for ends in recorded.INTERVALS),
+        *((_interval(ends), partial(_of_single, ends, SINGLE * times)) for ends in recorded.INTERVALS),
         *((f"true loss {loss}", partial(_confident, margin)) for loss, margin in CONFIDENT.items()),
-        *((delta, partial(_divergence, float(delta), 20 * times)) for delta in DELTAS),
+        *((delta, partial(_divergence, float(delta), PAIRS * times)) for delta in DELTAS),
     ]
     found: dict[tuple[str, str], float] = {}
     for done, (inputs, measured) in enumerate(steps):

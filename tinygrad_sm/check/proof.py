@@ -140,9 +140,9 @@ def prove(proof: Proof, flows: Sequence[Flow], order: int) -> list[Element]:
     raw = [flow for _, flow in flows]
     with localcontext(arithmetic(proof.digits)):
         got = subject.gradients(raw, start)
-        rules = _attempted(partial(subject.gradients, raw, proof.start, proof.digits))
+        rules = attempted(partial(subject.gradients, raw, proof.start, proof.digits))
         directions = [] if len(start) <= EACH else proof.directions()
-        sizes = [_attempted(partial(subject.magnitudes, flow, start)) or [0] * len(start) for flow in raw]
+        sizes = [attempted(partial(subject.magnitudes, flow, start)) or [0] * len(start) for flow in raw]
         sizes = [[Decimal(v) for v in row] for row in sizes]
         forgiven = leniency(proof, raw, rules, sizes)
         elements = []
@@ -168,7 +168,8 @@ def prove(proof: Proof, flows: Sequence[Flow], order: int) -> list[Element]:
     return elements
 
 
-def _attempted(run: Callable[[], Any]) -> Any:
+def attempted(run: Callable[[], Any]) -> Any:
+    """What it gives, or None."""
     try:
         return run()
     except Exception:  # whatever a user's rule does when it meets decimals: it is judged on floats alone
@@ -190,9 +191,9 @@ def leniency(
         return forgiven
     nearby = [x * Decimal(1 + proof.rng.uniform(-1e-3, 1e-3)) for x in start]
     kept = int(proof.precision.bits * 0.30103)
-    for point, exact in ((start, rules), (nearby, _attempted(partial(proof.subject.gradients, flows, nearby, proof.digits)))):
+    for point, exact in ((start, rules), (nearby, attempted(partial(proof.subject.gradients, flows, nearby, proof.digits)))):
         for digits in (max(1, kept - 2), max(1, kept - 1)):
-            coarse = exact and _attempted(partial(proof.subject.gradients, flows, point, digits))
+            coarse = exact and attempted(partial(proof.subject.gradients, flows, point, digits))
             for losses, row, truth in zip(forgiven, coarse or [], exact or [], strict=bool(coarse)):
                 for k, (a, b) in enumerate(zip(row, truth, strict=True)):
                     lost = 4 * abs(Decimal(a) - Decimal(b))

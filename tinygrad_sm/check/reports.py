@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Context, Decimal
 from typing import Any
 
@@ -70,3 +71,21 @@ def index_of(position: int, shape: Sequence[int]) -> tuple[int, ...]:
         position, at = divmod(position, size)
         index.append(at)
     return tuple(reversed(index))
+
+
+@contextmanager
+def blaming(what: str, *known: str) -> Iterator[None]:
+    """Errors of a user's own function in a sentence that says whose they are; those that begin as `known` do say so already.
+
+    >>> with blaming("compare: the rule of swish"):
+    ...     1 / 0
+    Traceback (most recent call last):
+    TypeError: compare: the rule of swish failed: ZeroDivisionError: division by zero
+    """
+    try:
+        yield
+    except Exception as error:
+        if known and str(error).startswith(known):
+            raise
+        kind = next((kind for kind in (IndexError, ValueError) if isinstance(error, kind)), TypeError)
+        raise kind(f"{what} failed: {type(error).__name__}: {error}") from error

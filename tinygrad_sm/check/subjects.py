@@ -47,6 +47,7 @@ class Subject:
 
     def __init__(self, f: Callable[..., Any], inputs: Sequence[Any], gradient: Callable[..., Any] | None = None) -> None:
         self.f, self.by_hand = f, gradient
+        self.replays = False  # on decimals it computes what was recorded on floats
         floating = [is_floating(x) and (not isinstance(x, Value) or x.requires_grad) for x in inputs]
         if not any(floating):
             floating = [is_number(x) for x in inputs]
@@ -55,6 +56,7 @@ class Subject:
         self.inputs = [as_data(plain(x), "gradcheck") if moves else x for x, moves in zip(inputs, floating, strict=True)]
         self.classes = [type(x) if isinstance(x, Value) else None if gradient else Value for x in inputs]
         self.differentiated = [i for i, moves in enumerate(floating) if moves]
+        self.parameters = {i: x for i in self.differentiated if isinstance(x := inputs[i], Value) and x.op is None}
         self.start = [x for i in self.differentiated for x in flat(self.inputs[i])]
         if not self.start:
             raise ValueError("gradcheck: the inputs have no elements")
@@ -90,7 +92,7 @@ class Subject:
     def outputs(self, arguments: Sequence[Any]) -> list[Any]:
         """What the function gives, as a list of outputs that are numbers."""
         try:
-            result = self.f(*arguments)
+            result = self._run(arguments)
         except LeavesOpsError:
             raise
         except Exception as error:
@@ -112,6 +114,25 @@ class Subject:
         if len(results) != 1 or len(flat(results[0])) != 1:
             raise ValueError(f"gradcheck: with gradient= the function gives one number, and this one gave {brief(result)}")
         return results
+
+    def _run(self, arguments: Sequence[Any]) -> Any:
+        """f, for which inputs that are leaves, such as the parameters of a model it closes over, are these arguments."""
+        before = [(x, x._data) for x in self.parameters.values()]
+        try:
+            for i, x in self.parameters.items():
+                x._data = plain(arguments[i])
+            result = self.f(*arguments)
+        finally:
+            for x, data in before:
+                x._data = data
+        if self.parameters:
+            stand_in = {id(x): arguments[i] for i, x in self.parameters.items()}
+            results = [*result] if isinstance(result, (tuple, list)) else [result]
+            results = [stand_in.get(id(y), y) for y in results]
+            for node in (node for y in results if isinstance(y, Value) for node in history(y)):
+                _replace_inputs(node, stand_in)
+            return results
+        return result
 
     def values(self, numbers: Sequence[Any], digits: int | None = None) -> list[Any]:
         """The elements of all outputs, in one list."""
@@ -204,7 +225,7 @@ class Subject:
 
         inputs = [leaf(x, cls) if i in self.differentiated and cls else x for i, (x, cls) in enumerate(self._kinds())]
         twin = Subject(gradient, inputs)
-        twin.names = self.names
+        twin.names, twin.replays = self.names, self.replays
         return twin
 
     def _kinds(self) -> list[tuple[Any, Any]]:
@@ -220,6 +241,15 @@ def pulled(outputs: Sequence[Value], leaves: Sequence[Value], flow: Sequence[flo
             row = [v for g in grad(y, leaves, grad_output=filled_with(y._data, part)) for v in flat(g)]
             total = row if total is None else [a + b for a, b in zip(total, row, strict=True)]
     return [0.0] * sum(x.size for x in leaves) if total is None else total
+
+
+def _replace_inputs(node: Value, stand_in: dict[int, Value]) -> None:
+    if not any(id(x) in stand_in for x in node.inputs):
+        return
+    if node._right_data is None:
+        node._left = tuple([stand_in.get(id(x), x) for x in node._left])
+    else:
+        node._left, node._right = (stand_in.get(id(x), x) for x in (node._left, node._right))
 
 
 def require_decimals(outputs: Sequence[Any]) -> None:

@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from difflib import get_close_matches
 from functools import partial
 from math import prod
+from pathlib import Path
 from random import Random
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
 
 import tinygrad_sm as tg
-from tinygrad_sm.check import reports
-from tinygrad_sm.check.comparing import Comparison
+from tinygrad_sm.check import Comparison, Report
 from tinygrad_sm.check.measuring import accuracy_table
-from tinygrad_sm.cli.finding import find
+from tinygrad_sm.cli import results
+from tinygrad_sm.cli.finding import blame, find
 from tinygrad_sm.cli.shared import sentences
 from tinygrad_sm.family import hard
 from tinygrad_sm.graph import Fused
 
+Row = Callable[[Random, int], list[float]]
 MARGIN = 40.0  # at which p - 1 has lost all its digits, and nothing else shows it
+LARGEST = 100_000  # elements of an input: decimals take their time
+STOPPED = 130  # what a shell expects of a program that Ctrl-C ended
 
 
 def check(
     target: Annotated[
         str | None,
-        typer.Argument(help="One op of the family, such as softmax, or module:function for your own, found from here."),
+        typer.Argument(help="One op of the family, such as softmax, or your own: module:function or file.py:function."),
     ] = None,
     shape: Annotated[
-        list[str] | None, typer.Option(help="The shape of its inputs, such as 3,4; once an input if they differ.")
+        list[str] | None, typer.Option(help="Inputs to make: their shape, such as 3,4; once an input if they differ.")
     ] = None,
     order: Annotated[int, typer.Option(min=1, max=2, help="2: second derivatives, too.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the inputs, and of what flows back in.")] = 0,
@@ -42,111 +47,154 @@ def check(
     thorough: Annotated[bool, typer.Option("--thorough", help="With --accuracy: ten times the inputs.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON, for other programs.")] = False,
 ) -> None:
-    """Prove the fused ops against the exact value of their definitions; ends with exit code 1 if one is wrong."""
-    with sentences():
-        console = Console(highlight=False, markup=False, emoji=False)
-        if accuracy:
-            if target or shape:
-                raise ValueError("--accuracy measures the family, and takes neither an op nor a shape")
-            right = _accuracy(console, thorough, seed, as_json)
-        elif thorough:
+    """Prove the fused ops, or one of your own, against the exact value of their definitions.
+
+    Without arguments the whole family, on inputs that are hard for it. Ends with exit code 0 if all is right, and 1 if not.
+    """
+    with sentences(), _stoppable():
+        if accuracy and (target is not None or shape or order != 1):
+            raise ValueError("--accuracy measures the family: it takes neither an op nor a shape nor an order")
+        if thorough and not accuracy:
             raise ValueError("--thorough goes with --accuracy")
-        elif target is None:
-            if shape:
-                raise ValueError(
-                    "--shape says what an op is checked with: name one, such as `tinygrad-sm check softmax --shape 3,4`"
-                )
-            right = _family(console, order, seed, as_json)
+        if target is None and shape:
+            raise ValueError("--shape is that of the inputs of one op: tinygrad-sm check softmax --shape 3,4")
+        with redirect_stdout(sys.stderr) if as_json else nullcontext():  # what the code under test prints is no JSON
+            if accuracy:
+                result = _accuracy(thorough, seed)
+            elif target is None:
+                result = _family(order, seed)
+            else:
+                result = _one(target, [*map(_sizes, shape or ())], order, seed)
+        if as_json:
+            typer.echo(json.dumps({"ok": result.ok, **result.plain}, indent=2, allow_nan=False))
         else:
-            right = _one(console, target, [*map(_sizes, shape or ())], order, seed, as_json)
-    if not right:
+            result.show(results.console_of())
+    if not result.ok:
         raise typer.Exit(1)
 
 
-# --- the family
+class Result(NamedTuple):
+    """Whether all is right, the same as plain data for JSON, and how a person is shown it."""
+
+    ok: bool
+    plain: dict[str, Any]
+    show: Callable[[Console], None]
 
 
-def _family(console: Console, order: int, seed: int, as_json: bool) -> bool:
-    """Every op on its hard inputs, in one table."""
-    names = [name for name, op in tg.fused_ops.items() if op.hard_cases()]
-    work = ((name, partial(tg.compare, tg.fused_ops[name], order=order, seed=seed)) for name in names)
-    found = dict(zip(names, _each(work, len(names)), strict=True))
-    right = all(found.values())
-    if as_json:
-        _print_json({"ok": right, "ops": [comparison.to_dict() for comparison in found.values()]})
-        return right
-    console.print(_summary(list(found.values())))
-    for comparison in found.values():
-        if not comparison.ok:
-            console.print(str(comparison), soft_wrap=True)
-    cases = sum(len(comparison.cases) for comparison in found.values())
-    wrong = [name for name, comparison in found.items() if not comparison]
-    verdict = f"wrong: {', '.join(wrong)}" if wrong else f"{len(found)} ops are right on {cases} hard inputs"
-    console.print(Text(verdict, "bold red" if wrong else "bold green"))
-    console.print(
-        "Errors are in units in the last place (ulp) of the exact result, which the definition of each op gives", style="dim"
-    )
-    console.print(
-        f"on decimals of up to {max(c.digits for c in found.values())} digits. One op in full: tinygrad-sm check softmax",
-        style="dim",
-    )
-    return right
+def _accuracy(thorough: bool, seed: int) -> Result:
+    """How accurate the family is, beside other libraries."""
+    with _bar("measuring") as step:
+        found = accuracy_table(step, thorough=thorough, seed=seed)
+    return Result(found.ok, found.to_dict(), lambda console: results.show_accuracy(console, found))
 
 
-def _summary(comparisons: Sequence[Comparison]) -> Table:
-    quantities = list(dict.fromkeys(q for comparison in comparisons for q in comparison.max_ulp))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("op", style="cyan", no_wrap=True)
-    table.add_column("inputs", justify="right")
-    for quantity in quantities:
-        table.add_column(f"{quantity}, ulp", justify="right")
-    table.add_column("hardest input")
-    table.add_column("")
-    for c in comparisons:
-        figures = [reports.amount(c.max_ulp[q]) if q in c.max_ulp else "" for q in quantities]
-        table.add_row(
-            c.name, f"{len(c.cases)}", *figures, Text(c.worst.case), Text("ok", "green") if c else Text("WRONG", "bold red")
-        )
-    return table
+def _family(order: int, seed: int) -> Result:
+    """Every op on its hard inputs."""
+    ops = {name: op for name, op in tg.fused_ops.items() if op.hard_cases()}
+    found = {}
+    with _bar("checking") as step:
+        for done, (name, op) in enumerate(ops.items()):
+            step(done, len(ops), name)
+            found[name] = tg.compare(op, order=order, seed=seed)
+    plain = {"ops": [comparison.to_dict() for comparison in found.values()]}
+    return Result(all(found.values()), plain, lambda console: results.show_family(console, found))
 
 
-# --- one op, or a function of one's own
-
-
-def _one(console: Console, target: str, shapes: list[tuple[int, ...]], order: int, seed: int, as_json: bool) -> bool:
-    """An op on inputs of the shapes, or on its hard inputs; any other function by gradcheck."""
+def _one(target: str, shapes: Sequence[tuple[int, ...]], order: int, seed: int) -> Result:
+    """An op on inputs of the shapes, or on its own hard inputs; any other function by its differences."""
     thing = _found(target)
-    if isinstance(thing, Fused) and not shapes:
-        results = [tg.compare(thing, order=order, seed=seed)]
+    if isinstance(thing, Fused):
+        comparison = _compared(thing, target, shapes, order, seed)
+        return Result(
+            comparison.ok, {"ops": [comparison.to_dict()]}, lambda console: results.show_op(console, comparison, seed)
+        )
+    found = _differentiated(thing, target, shapes, order, seed)
+    plain = {"function": target, "checks": [{"inputs": name, **report.to_dict()} for name, report in found.items()]}
+    return Result(all(found.values()), plain, lambda console: results.show_reports(console, target, found))
+
+
+def _compared(op: Fused, target: str, shapes: Sequence[tuple[int, ...]], order: int, seed: int) -> Comparison:
+    """The op against the truth, on all its inputs."""
+    if shapes:
+        cases = [(name, tuple(inputs), {}) for name, inputs in _inputs(op, target, shapes, seed)]
     else:
-        judge: Callable[..., Any] = tg.compare if isinstance(thing, Fused) else tg.gradcheck
-        inputs = [*_inputs(thing, shapes, target, seed)]
-        work = ((name, partial(judge, thing, *args, order=order, seed=seed)) for name, args in inputs)
-        results = [*_each(work, len(inputs))]
-    right = all(results)
-    if as_json:
-        names = [name for name, _ in inputs] if shapes else [""]
-        _print_json({"ok": right, "checks": [{"inputs": n, **r.to_dict()} for n, r in zip(names, results, strict=True)]})
-        return right
-    for k, result in enumerate(results):
-        if shapes:
-            console.print(Text(f"{'' if not k else chr(10)}inputs: {inputs[k][0]}", "bold"))
-        console.print(str(result), soft_wrap=True)
-    return right
+        with _blamed(f"the hard inputs of {op.name} cannot be made"):
+            cases = op.hard_cases()
+    if not cases:
+        raise ValueError(
+            f"{op.name} has no hard inputs of its own: give the shape of what it takes, tinygrad-sm check {target} --shape 3,4, "
+            f"or inputs with @{op.name}.hard_inputs"
+        )
+    parts = []
+    with _bar(f"checking {op.name}:") as step:
+        for done, (name, inputs, params) in enumerate(cases):
+            step(done, len(cases), name)
+            if shapes:
+                _must_take(op, op.name, inputs, f"give it inputs that fit with @{op.name}.hard_inputs, and leave out --shape")
+            with _blamed(f"{op.name} cannot be judged on {name!r}"):
+                parts.append(tg.compare(op, *inputs, order=order, seed=seed, params=params))
+    findings = [f._replace(case=name) for (name, *_), part in zip(cases, parts, strict=True) for f in part.findings]
+    names, digits = [name for name, *_ in cases], max(part.digits for part in parts)
+    return Comparison(op.name, findings, names, parts[0].limit, seed, digits)
+
+
+def _differentiated(function: Any, target: str, shapes: Sequence[tuple[int, ...]], order: int, seed: int) -> dict[str, Report]:
+    """The gradient of a function at several points."""
+    if not shapes:
+        raise ValueError(f"give the shape of what {target} takes: tinygrad-sm check {target} --shape 3,4")
+    found = {}
+    cases = [*_inputs(function, target, shapes, seed)]
+    with _bar(f"checking {target}:") as step:
+        for done, (name, inputs) in enumerate(cases):
+            step(done, len(cases), name)
+            values = [tg.Value(x) for x in inputs]
+            _must_take(function, target, values, "check a function of numbers alone, which adds labels and the like itself")
+            with _blamed(f"{target} cannot be judged on {name!r}"):
+                found[name] = tg.gradcheck(function, *inputs, order=order, seed=seed)
+    return found
+
+
+# --- what is checked
 
 
 def _found(target: str) -> Any:
-    if ":" in target:
-        thing = find(target)
-    elif target in tg.fused_ops:
-        thing = tg.fused_ops[target]
-    else:
-        raise ValueError(
-            f"there is no op {target!r} in the family; `tinygrad-sm check` shows them all, and module:function names your own"
-        )
-    if not callable(thing) or isinstance(thing, type):
-        raise ValueError(f"{target} is no function or op, but {thing!r}")
+    """The op or function of that name."""
+    if target in tg.fused_ops:
+        return tg.fused_ops[target]
+    if ":" not in target:
+        if target.endswith(".py") or Path(f"{target}.py").is_file():
+            raise ValueError(f"{target} is a file: name the op in it, as in tinygrad-sm check {target}:my_op")
+        near = get_close_matches(target, tg.fused_ops, cutoff=0.65)
+        hint = f"did you mean {' or '.join(near)}?" if near else "`tinygrad-sm check` shows them all"
+        raise ValueError(f"there is no op {target!r} in the family; {hint} An op of your own is written module:function")
+    thing = find(target)
+    if isinstance(thing, type):
+        raise ValueError(f"{target} is a class; check takes a fused op or a function")
+    if not callable(thing):
+        raise ValueError(f"{target} is {tg.nd.shapes.brief(thing)}; check takes a fused op or a function")
     return thing
+
+
+def _must_take(function: Any, name: str, inputs: Sequence[Any], hint: str) -> None:
+    """Raises a ValueError that says what to do when a call fails, as it does where labels were meant."""
+    try:
+        with tg.no_grad():
+            function(*inputs)
+    except Exception as error:
+        sizes = " and ".join(str(tuple(getattr(x, "shape", ()))) for x in inputs)
+        raise ValueError(f"{name} does not take random floats of shape {sizes} ({blame(error)}); {hint}") from None
+
+
+@contextmanager
+def _blamed(what: str) -> Iterator[None]:
+    """Inside, an error of the code under test is a sentence."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(f"{what}: {blame(error)}") from None
+
+
+# --- inputs
 
 
 def _sizes(text: str) -> tuple[int, ...]:
@@ -158,28 +206,45 @@ def _sizes(text: str) -> tuple[int, ...]:
         raise ValueError(f"--shape is written as 3,4 (rows, columns), and not as {text!r}") from None
     if any(n < 1 for n in sizes):
         raise ValueError(f"--shape has sizes of at least 1, and not {text}")
+    if prod(sizes) > LARGEST:
+        raise ValueError(
+            f"--shape {text} has {prod(sizes):,} elements; check at most {LARGEST:,}, for decimals take their time"
+        )
     return sizes
 
 
-def _inputs(thing: Any, shapes: list[tuple[int, ...]], target: str, seed: int) -> Iterator[tuple[str, list[Any]]]:
-    """Inputs of the shapes, easy and hard: of one op all alike if there is one shape, of a function one for each shape."""
-    if not shapes:
-        raise ValueError(f"give the shape of what {target} takes: tinygrad-sm check {target} --shape 3,4")
-    if isinstance(thing, Fused):
-        wanted = 1 if thing.variadic else thing._required
-        if len(shapes) == 1:
-            shapes = shapes * wanted
-        if len(shapes) != wanted:
-            raise ValueError(
-                f"{thing.name} takes {wanted} inputs ({', '.join(thing.input_names)}), and --shape gave {len(shapes)}"
-            )
+def _scaled(scale: float) -> Row:
+    return lambda rng, n: [rng.gauss(0.0, scale) for _ in range(n)]
+
+
+ROWS: dict[str, Row] = {
+    "scale 1": _scaled(1.0),
+    "scale 10": _scaled(10.0),
+    f"{MARGIN:g} above": lambda rng, n: hard.dominant(rng, n, MARGIN),
+    f"{MARGIN:g} below": lambda rng, n: hard.dominant(rng, n, -MARGIN),
+}
+
+
+def _inputs(thing: Any, target: str, shapes: Sequence[tuple[int, ...]], seed: int) -> Iterator[tuple[str, list[Any]]]:
+    """Inputs of the shapes, easy and hard; one shape is that of every input."""
+    names = _required(thing)
+    if len(shapes) == 1:
+        shapes = [*shapes] * max(len(names), 1)
+    if names and len(shapes) != len(names):
+        takes = f"{len(names)} inputs ({', '.join(names)})" if names[1:] else f"one input ({names[0]})"
+        raise ValueError(f"{target} takes {takes}, and --shape gave {len(shapes)}")
     rng = Random(seed)
-    for scale in (1.0, 10.0):
-        yield (
-            f"scale {scale:g}",
-            [_filled(sizes, lambda n, scale=scale: [rng.gauss(0.0, scale) for _ in range(n)]) for sizes in shapes],
-        )
-    yield f"margin {MARGIN:g}", [_filled(sizes, lambda n: hard.dominant(rng, n, MARGIN)) for sizes in shapes]
+    for name, row in ROWS.items():
+        yield name, [_filled(sizes, partial(row, rng)) for sizes in shapes]
+
+
+def _required(thing: Any) -> list[str]:
+    """The names of the inputs that a call must give; none where that cannot be known."""
+    try:
+        parameters = inspect.signature(thing).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty]
 
 
 def _filled(sizes: tuple[int, ...], row: Callable[[int], list[float]]) -> Any:
@@ -189,41 +254,28 @@ def _filled(sizes: tuple[int, ...], row: Callable[[int], list[float]]) -> Any:
     return tg.nd.reshape(tg.nd.asarray([x for _ in range(prod(sizes[:-1])) for x in row(sizes[-1])]), sizes)
 
 
-# --- how accurate, beside others
-
-
-def _accuracy(console: Console, thorough: bool, seed: int, as_json: bool) -> bool:
-    with _bar() as bar:
-        task = bar.add_task("")
-        found = accuracy_table(
-            lambda done, of, what: bar.update(task, completed=done, total=of, description=what), thorough=thorough, seed=seed
-        )
-    if as_json:
-        _print_json(found.to_dict())
-    else:
-        console.print(str(found), soft_wrap=True)
-    return found.ok
-
-
 # --- what a person sees meanwhile
 
 
-def _bar() -> Progress:
-    """A bar on the error stream, where a terminal shows it."""
-    columns = (TextColumn("checking {task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+@contextmanager
+def _bar(doing: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A function of how much is done, of how much, and what is next; shown by a bar on the error stream of a terminal."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(doing, total=None)
+
+        def step(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=f"{doing} {what}")
+
+        yield step
 
 
-def _each(work: Iterable[tuple[str, Callable[[], Any]]], total: int) -> Iterator[Any]:
-    """The results of pieces of work, each shown by its name while it runs."""
-    with _bar() as bar:
-        task = bar.add_task("", total=total)
-        for name, run in work:
-            bar.update(task, description=name)
-            yield run()
-            bar.advance(task)
-
-
-def _print_json(what: Any) -> None:
-    typer.echo(json.dumps(what, indent=2, allow_nan=False))
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Inside, Ctrl-C ends the command with a sentence."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("Stopped before the check was complete: nothing is proven.", err=True)
+        raise typer.Exit(STOPPED) from None

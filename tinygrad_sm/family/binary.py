@@ -10,10 +10,19 @@ from tinygrad_sm.family.logistic import sigmoid, softplus
 from tinygrad_sm.family.reduction import counted, reduced, share
 from tinygrad_sm.graph import fused
 from tinygrad_sm.graph.namespaces import shape
+from tinygrad_sm.graph.value import nested_lists
+from tinygrad_sm.nd.shapes import flatten
 from tinygrad_sm.ops.helpers import count, over
 
 
-@fused(conditioned=True)
+def _subtracts(name, x, targets, weight=None, pos_weight=None, *, from_logits, reduction):
+    """Yes and no pull at a logit both where a target lies between; and at a target, but for their difference -z."""
+    if name == "targets":
+        return pos_weight is not None or not from_logits
+    return name == "logits" and any(0.0 < t < 1.0 for t in flatten(nested_lists(targets))[0])
+
+
+@fused(conditioned=_subtracts)
 def binary_cross_entropy(xp, logits, targets, weight=None, pos_weight=None, *, from_logits=True, reduction="mean"):
     """-log of the probability of the right answer to yes-or-no questions, from logits of yes, or from its probability.
 

@@ -35,6 +35,20 @@ def exponentials(row: Row, t: float = 1.0) -> tuple[Row, float, Row, float]:
     # exp(d + error) = exp(d) + exp(d) error
     if t == 1.0:  # `difference` written out, since this is where the time goes
         e = [0.0 if (d := z - m) <= VANISHES else (v := exp(d)) + v * ((z - (d - (b := d - z))) - (m + b)) for z in row]
+    elif 1e-200 < t < 1e200:
+        # and of the quotient q = h + l the error is (d + error of d - h t) / t - l, where h has half the digits
+        t1, t2 = _halves(t)
+        e = [
+            0.0
+            if (q := (d := z - m) / t) <= VANISHES
+            else (v := exp(q))
+            + v
+            * (
+                ((d - (h := (c := SPLITTER * q) - (c - q)) * t1) - h * t2 + ((z - (d - (b := d - z))) - (m + b))) / t
+                - (q - h)
+            )
+            for z in row
+        ]
     else:
         e = [0.0 if q <= VANISHES else (v := exp(q)) + v * error for q, error in quotients(row, m, t)]
     return row, m, e, fsum((*e, -1.0))  # fsum is exact until its end, so this is the sum without the 1 of a largest
@@ -97,7 +111,7 @@ def log_softmax_row(row: Row, t: float = 1.0) -> Row:
     row, m, _, s = exponentials(row, t)
     log_whole = log1p(s)  # not negative, as the differences are not positive: nothing cancels
     if t != 1.0:
-        return [q - (log_whole - error) for q, error in quotients(row, m, t)]
+        return [(z - m) / t - log_whole for z in row]  # two terms of one sign, each right to a rounding or two
     return [(d := z - m) - (log_whole if d < FAR else log_whole - ((z - (d - (b := d - z))) - (m + b))) for z in row]
 
 

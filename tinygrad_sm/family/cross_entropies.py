@@ -9,7 +9,7 @@ from typing import Any
 
 from tinygrad_sm import nd
 from tinygrad_sm.family import checks, core, hard
-from tinygrad_sm.family.labels import is_class, less_one_hot, of_class
+from tinygrad_sm.family.labels import at_class, is_class, less_one_hot, of_class, others
 from tinygrad_sm.family.probabilities import log_softmax, softmax
 from tinygrad_sm.family.reduction import along, at_labels, counted, readable, reduced, share_of_rows, whole_of
 from tinygrad_sm.graph import constant, fused
@@ -20,7 +20,18 @@ from tinygrad_sm.nd.shapes import all_axes, one_axis, reduced_shape
 from tinygrad_sm.ops.helpers import count, kept_shape, over, times
 
 
-@fused(conditioned=True)
+def _subtracts(
+    name, x, targets, weight=None, temperature=1.0, *, label_smoothing=0.0, from_logits=True, reduction="mean", **settings
+):
+    """p - t of targets that share a row; z less its mean, for the temperature; and what a weighted mean takes off."""
+    if name == "logits":
+        return from_logits and not (is_integer(targets) and not label_smoothing)
+    if name in ("targets", "weight"):
+        return weight is not None and reduction == "mean"
+    return name == "temperature"
+
+
+@fused(conditioned=_subtracts)
 def cross_entropy(
     xp,
     logits,
@@ -118,6 +129,10 @@ def _probable(xp, targets, x, axis):
 
 def _wanted(xp, targets, x, weight, label_smoothing, axis):
     """What each -log p counts for: the targets as probabilities, smoothed, times the weights of the classes."""
+    if label_smoothing and type(x) is nd.Array and is_integer(targets):  # one pass for the three below
+        low, high = ((count(x, axis) * (t - label_smoothing * t) + label_smoothing) / count(x, axis) for t in (0.0, 1.0))
+        smooth = nd.where(is_class(nd, targets, x, axis), high, nd.full(x.shape, low))
+        return smooth if weight is None else smooth * along(nd, weight, x, axis)
     t = _probable(xp, targets, x, axis)
     if label_smoothing:
         classes = float(count(x, axis))
@@ -160,6 +175,8 @@ def _(
         else:
             of_x = _less(xp, p, _wanted(xp, targets, x, weight, label_smoothing, axis), axis) * pull
 
+    of_x = _in_rows(xp, kept, of_x, axis)  # not -0
+
     def of_targets():
         flow = g if w is None else g * w
         surprise = -_log_p(xp, x, axis, temperature) if from_logits else -xp.log(x)
@@ -168,16 +185,34 @@ def _(
 
     def of_weight():
         t = _wanted(xp, targets, x, None, label_smoothing, axis)
-        amount = counted(xp, t * g, _surprise(xp, x, t, axis, temperature, from_logits))
-        if of_mean:
-            amount = amount - times(xp, g, out) * _probable(xp, targets, x, axis)
-        return xp.sum(amount, axis=_all_but(axis, x))
+        amounts = xp.sum(counted(xp, t * g, _surprise(xp, x, t, axis, temperature, from_logits)), axis=_all_but(axis, x))
+        if not of_mean:
+            return amounts
+        return _of_mean(xp, weight, amounts, _in_rows(xp, kept, _probable(xp, targets, x, axis), axis), axis)
 
     def of_temperature():
         below = constant(xp.max(x, axis=axis, keepdims=True)) - x
         return times(xp, of_x, below) / temperature
 
     return of_x, None if is_integer(targets) else of_targets, of_weight, of_temperature
+
+
+def _in_rows(xp, kept, x, axis):
+    """x, and 0 in rows that are not kept."""
+    return x if kept is None else xp.where(xp.expand_dims(kept, axis=axis), x, 0.0)
+
+
+def _of_mean(xp, weight, amounts, t, axis):
+    """The slopes of A / W by the weights w_c, for A = sum w_c A_c and W = sum w_c T_c: `amounts` are the A_c / W, and T_c the
+    sums of t over the rows.
+
+    A_c / W - T_c A / W^2 is A_c (W - w_c T_c) / W^2 - T_c (A - w_c A_c) / W^2: what a class has itself cancels, and is left out.
+    """
+    number = xp.sum(t, axis=_all_but(axis, t))
+    counts = weight * number
+    whole = xp.sum(counts)
+    whole = xp.where(xp.equal(whole, 0.0), 1.0, whole)
+    return (amounts * others(xp, counts) - counted(xp, number, others(xp, counted(xp, weight, amounts)))) / whole
 
 
 def _less(xp, p, t, axis):
@@ -229,13 +264,11 @@ def _(logits, targets, weight=None, temperature=1.0, **settings):
 
 
 def _soft_loss(row, wanted, t=1.0):
-    """`core.probability_loss`, with the exact differences of all logits at once where they are finite."""
+    """`core.probability_loss` without the last digits of the differences, which a sum of one sign can spare."""
     if t != 1.0 or not row or not isfinite(max(row) - min(row)):
         return core.probability_loss(row, wanted, t)
     _, m, _, s = core.exponentials(row)
-    far = [m - z for z in row]
-    lacks = [(m - (d - (b := d - m))) - (z + b) for z, d in zip(row, far, strict=True)]
-    return total((*map(mul, wanted, far), *map(mul, wanted, lacks), log1p(s) * total(wanted)))
+    return total((*map(mul, wanted, [m - z for z in row]), log1p(s) * total(wanted)))
 
 
 def _one_a_row(temperature, x, axis):
@@ -287,7 +320,7 @@ def _():
     yield "from probabilities, soft", (p, soft), {"from_logits": False, "weight": weight, "label_smoothing": 0.1}
 
 
-@fused(conditioned=True)
+@fused(conditioned=_subtracts)
 def nll_loss(
     xp, log_probabilities, targets, weight=None, *, axis=-1, ignore_index=None, reduction="mean", empty="zero", validate=True
 ):
@@ -318,15 +351,16 @@ def nll_loss(
 def _(xp, g, out, log_probabilities, targets, weight=None, *, axis, ignore_index, reduction, empty, validate):
     kept, x, targets = readable(xp, log_probabilities, targets, ignore_index, axis)
     g = share_of_rows(xp, g, x, axis, reduction, kept, whole_of(xp, x, targets, weight, kept, axis, reduction))
-    hot = is_class(xp, targets, x, axis)
-    pull = g if weight is None else g * along(xp, weight, x, axis)
+    pull = g if weight is None else g * xp.expand_dims(at_labels(xp, weight, targets), axis=axis)
 
     def of_weight():
-        amount = counted(xp, xp.where(hot, g, 0.0), -x)
-        amount = amount - xp.where(hot, times(xp, g, out), 0.0) if reduction == "mean" else amount
-        return xp.sum(amount, axis=_all_but(axis, x))
+        amounts = xp.sum(counted(xp, at_class(xp, g, targets, x, axis), -x), axis=_all_but(axis, x))
+        if reduction != "mean":
+            return amounts
+        t = xp.where(is_class(xp, targets, x, axis), xp.ones_like(x), 0.0)
+        return _of_mean(xp, weight, amounts, _in_rows(xp, kept, t, axis), axis)
 
-    return xp.where(hot, -pull, 0.0), None, of_weight
+    return at_class(xp, 0.0 - pull, targets, x, axis), None, of_weight
 
 
 @nll_loss.prepare

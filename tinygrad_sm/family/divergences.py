@@ -35,7 +35,7 @@ REDUCTIONS = (*checks.REDUCTIONS, "elementmean")
 # --- two rows of logits
 
 
-@fused(conditioned=True)
+@fused(conditioned=lambda name, *_, **settings: name != "")
 def kl_div(xp, target_logits, logits, *, axis=-1, reduction="batchmean"):
     """The Kullback-Leibler divergence sum t log(t / p) of p = softmax(logits) from t = softmax(target_logits).
 
@@ -136,7 +136,7 @@ def _(xp: Any, target_logits: Any, logits: Any, *, axis: Any, reduction: str) ->
     return _two_rows_of_logits(target_logits, logits, axis, reduction, "kl_div")
 
 
-@fused(conditioned=True)
+@fused(conditioned=lambda name, *_, **settings: name != "")
 def reverse_kl_div(xp, target_logits, logits, *, axis=-1, reduction="batchmean"):
     """The divergence the other way round, sum p log(p / t) of t = softmax(target_logits) from p = softmax(logits).
 
@@ -174,7 +174,7 @@ def _(xp: Any, target_logits: Any, logits: Any, *, axis: Any, reduction: str) ->
 # --- two rows of probabilities
 
 
-@fused(conditioned=True)
+@fused
 def kl_div_probabilities(xp, targets, probabilities, *, axis=-1, reduction="batchmean", validate=True):
     """The Kullback-Leibler divergence sum t log(t / p) of rows of probabilities p from target probabilities t.
 
@@ -185,9 +185,9 @@ def kl_div_probabilities(xp, targets, probabilities, *, axis=-1, reduction="batc
     The sum is taken of t log(t / p) - t + p. What is added is 0 for rows that sum to 1, and with it no term is negative: what
     the rows lack of 1 by rounding does not count, a divergence of 1e-18 keeps its digits, and the gradient of equal rows is 0.
 
-    Rule: 1 - t / p for the probabilities, as (p - t) / p, and log(t / p) for the targets.
+    Rule: 1 - t / p for the probabilities, as (p - t) / p, and log(t / p) for the targets: -inf at t = 0, but 0 where p is 0 too.
 
-    The derivatives of t log(t / p) - t + p by p and by t. (Csiszar, Annals of Statistics 19(4), 1991)
+    The derivatives of t log(t / p) - t + p by p and by t, which at t = 0 is that from the right. (Csiszar, Annals of Statistics 19(4), 1991)
 
     >>> import tinygrad_sm as tg
     >>> p = tg.Value([0.5, 0.25, 0.25])
@@ -197,6 +197,10 @@ def kl_div_probabilities(xp, targets, probabilities, *, axis=-1, reduction="batc
     0.346574 [0.0, -1.0, 1.0]
     """
     terms = _terms(xp, targets, probabilities, _log_quotient(xp, targets, probabilities))
+    absent = xp.equal(targets, 0.0)
+    steep = xp.logical_and(absent, xp.not_equal(probabilities, 0.0))  # t log t leaves 0 with slope -inf, as -sqrt(t) does
+    edge = xp.where(steep, xp.sqrt(xp.where(steep, targets, 1.0)), 0.0)
+    terms = xp.where(absent, probabilities - edge, terms)
     return _reduced(xp, xp.sum(terms, axis=axis), targets, reduction)
 
 
@@ -277,7 +281,7 @@ def _distribution(xp: Any, p: Any, axis: Any, name: str, which: str) -> None:
 # --- one row
 
 
-@fused(conditioned=True)
+@fused(conditioned=lambda name, *_, **settings: name == "logits")  # z less its mean
 def entropy(xp, logits, *, axis=-1, reduction="none"):
     """The entropy -sum p log p of p = softmax(logits) along `axis` (an int, a tuple, None for all), in nats.
 

@@ -27,12 +27,32 @@ def less_one_hot(xp, p, labels, axis):
     if type(p) is nd.Array and axis in (-1, p.ndim - 1):  # the same in one pass
         flat, classes = [*p._flat], p.shape[-1]
         for start, label in zip(range(0, len(flat), classes), labels._flat, strict=True):
-            flat[start + label] = 0.0
-            flat[start + label] = -fsum(flat[start : start + classes])
+            at = start + label % classes  # unchecked labels stay in their row
+            flat[at] = 0.0
+            flat[at] = -fsum(flat[start : start + classes])
         return nd.array.make(flat, p.shape, p.dtype)
     hot = is_class(xp, labels, p, axis)
     others = xp.where(hot, 0.0, p)
     return xp.where(hot, -xp.sum(others, axis=axis, keepdims=True), others)
+
+
+def at_class(xp, amounts, labels, x, axis):
+    """An array in the shape of x with `amounts`, one or one a row, at the class of each row, and 0 elsewhere."""
+    if type(x) is nd.Array and axis in (-1, x.ndim - 1):  # the same in one pass
+        flat, classes = [0.0] * x.size, x.shape[-1]
+        each = amounts._flat if type(amounts) is nd.Array else [amounts]
+        each = each * len(labels._flat) if len(each) == 1 else each
+        for start, label, amount in zip(range(0, len(flat), classes), labels._flat, each, strict=True):
+            flat[start + label % classes] = amount
+        return nd.array.make(flat, x.shape, x.dtype)
+    return xp.where(is_class(xp, labels, x, axis), amounts, 0.0)
+
+
+def others(xp, x):
+    """For each element of a vector the sum of the others, which keeps its digits also where one has nearly all: exactly 0 where
+    it has all."""
+    top = is_class(xp, xp.argmax(x), x, -1)
+    return xp.where(top, xp.sum(xp.where(top, 0.0, x)), xp.sum(x) - x)
 
 
 def pulled_back(xp, p, g, axis):

@@ -85,7 +85,7 @@ def _(xp, g, out, z):
     return g * sigmoid(-z)
 
 
-@fused(conditioned=True)
+@fused(conditioned=lambda name, z: name == "z")
 def silu(xp, z):
     """z sigmoid(z), element by element, also called swish. Rule: g (s(z) + silu(z) s(-z)), s the sigmoid.
 

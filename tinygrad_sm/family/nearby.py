@@ -55,7 +55,7 @@ def above_tangent_of_one(x: float) -> float:
 # --- the Jacobian of softmax
 
 
-@fused(conditioned=True)
+@fused(conditioned=lambda name, *_, **settings: name != "w")
 def softmax_slope(xp, z, w, *, axis=-1):
     """p (w - sum(p w)) for p = softmax(z) along `axis`: the Jacobian of softmax times w.
 
@@ -117,7 +117,7 @@ def products(z: Row, p: Row, v: Row) -> Row:
 # --- the difference of two rows
 
 
-@fused(conditioned=True)
+@fused(conditioned=lambda name, *_, **settings: not name)
 def logits_apart(xp, z, x, *, axis=-1):
     """z - x less its value at the largest z of each row along `axis`, where z is finite. Rule: g, and -g.
 
@@ -147,7 +147,7 @@ def _row_apart(z: Row, x: Row) -> Row:
     return [0.0 if isinf(a) else total((a, -b, *shift)) for a, b in zip(z, x, strict=True)]
 
 
-@fused(conditioned=True)
+@fused(conditioned=lambda name, *_, **settings: not name)
 def softmax_difference(xp, z, x, *, axis=-1):
     """softmax(x) - softmax(z) along `axis`, relatively right also where the two are near each other, or both near 1.
 

@@ -21,7 +21,12 @@ from tinygrad_sm.nd.shapes import all_axes
 from tinygrad_sm.ops.helpers import count, keep, kept_shape, times
 
 
-@fused
+def _of_temperature(name, *inputs, **settings):
+    """Only the gradient of a temperature subtracts what the logits say: z less its mean."""
+    return name == "temperature"
+
+
+@fused(conditioned=_of_temperature)
 def softmax(xp, z, where=None, temperature=1.0, *, axis=-1):
     """Probabilities from logits: exp(z / T) / sum of exp(z / T) along `axis` (an int, a tuple, None for all). Shape of z.
 
@@ -57,7 +62,7 @@ def _(xp, g, p, z, where=None, temperature=1.0, *, axis):
     return of_z, None, lambda: -(g * pulled_back(xp, p, _near(xp, p, z, where, axis), axis)) / temperature / temperature
 
 
-@fused
+@fused(conditioned=_of_temperature)
 def log_softmax(xp, z, where=None, temperature=1.0, *, axis=-1):
     """The logarithm of softmax along `axis`, right also where the softmax underflows. Shape of z.
 
@@ -90,7 +95,7 @@ def _(xp, g, out, z, where=None, temperature=1.0, *, axis):
     return _over_temperature(log_pulled_back(xp, p, g, axis), temperature), None, of_temperature
 
 
-@fused(conditioned=True)
+@fused(conditioned=lambda name, *_, **settings: name != "z")  # m + log(1 + s), which may be nearly 0
 def logsumexp(xp, z, where=None, temperature=1.0, *, axis=-1, keepdims=False):
     """log of the sum of exp(z / T) along `axis`: a smooth maximum. Shape of z without the axis.
 
@@ -129,7 +134,7 @@ def _(xp, g, out, z, where=None, temperature=1.0, *, axis, keepdims):
     return g * _over_temperature(p, temperature), None, of_temperature
 
 
-@fused
+@fused(conditioned=_of_temperature)
 def softmin(xp, z, where=None, temperature=1.0, *, axis=-1):
     """Probabilities that favour small numbers: softmax(-z) along `axis`. Shape of z; all is as for softmax.
 

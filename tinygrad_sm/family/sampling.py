@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import log
 from typing import Any
 
@@ -39,7 +40,7 @@ def gumbel_noise(like: Any) -> Any:
     return moved_like(nd.array.make([-log(-log(u or 2.0**-54)) for u in even._flat], even.shape, even.dtype), like)
 
 
-@Sampled
+@partial(Sampled, conditioned=True)  # the sum of logits and noise is rounded
 def gumbel_softmax(xp, z, noise=None, temperature=1.0, *, hard=False, axis=-1):
     """softmax((z + noise) / T) along `axis`: a nearly one-hot sample of a class, through which gradients flow. Shape of z.
 
@@ -70,9 +71,6 @@ def gumbel_softmax(xp, z, noise=None, temperature=1.0, *, hard=False, axis=-1):
         return soft
     chosen = is_class(xp, xp.argmax(noisy, axis=axis), z, axis)
     return soft + constant(xp.where(chosen, 1.0 - soft, -soft))  # p + (1 - p) is 1 also in floats
-
-
-gumbel_softmax.conditioned = True  # the sum of logits and noise is rounded
 
 
 @gumbel_softmax.backward

@@ -60,7 +60,7 @@ def _():
     yield "one number", (2.5, -1.0)
 
 
-@fused(conditioned=True)
+@fused(conditioned=lambda name, *_, **settings: not name)  # its slopes are those of straight lines
 def hinge_loss(xp, scores, targets, *, axis=-1, margin=1.0, reduction="mean"):
     """How far scores fall short of a margin: max(0, margin - t s) for yes or no, and summed over the wrong classes for several.
 

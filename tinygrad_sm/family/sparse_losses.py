@@ -32,7 +32,7 @@ from tinygrad_sm.nd.shapes import all_axes, one_axis, reduced_shape
 from tinygrad_sm.ops.elementwise import relu
 
 
-@fused(conditioned=True)
+@fused(conditioned=lambda name, logits, targets, **_: not is_integer(targets))  # p - t
 def sparsemax_loss(xp, logits, targets, *, axis=-1, reduction="mean", validate=True):
     """The loss that belongs to sparsemax as cross-entropy does to softmax; 0 where the target leads by a margin of 1.
 

@@ -58,7 +58,7 @@ def sizes_of(shape: int | Iterable[int], name: str) -> Shape:
 
 def one_axis(axis: int, ndim: int, name: str) -> int:
     """`axis` counted from the front; negative ones count from the back."""
-    if isinstance(axis, bool):  # an int to Python, but a flag or a mask in the wrong place to whoever wrote it
+    if isinstance(axis, bool):
         raise TypeError(f"{name}: an axis is an int, not {axis}")
     number = whole(axis, name, "an axis")
     if -ndim <= number < ndim:
@@ -72,7 +72,7 @@ def all_axes(axis: int | tuple[int, ...] | None, ndim: int, name: str) -> Shape:
     """The axes meant by `axis` (an int, a tuple, or None for all of them), counted from the front and sorted."""
     if axis is None:
         return tuple(range(ndim))
-    if not isinstance(axis, tuple) and (isinstance(axis, (bool, list)) or not hasattr(axis, "__index__")):
+    if isinstance(axis, (bool, list)):  # a mask, or one of its elements, in the place of the axis
         raise TypeError(f"{name}: an axis is an int, a tuple of ints or None, not {brief(axis)}")
     axes = sorted(one_axis(a, ndim, name) for a in (axis if isinstance(axis, tuple) else (axis,)))
     if len(set(axes)) < len(axes):

@@ -334,13 +334,16 @@ class LogSoftmax(Softmax):
 class CrossEntropyLoss(Module):
     """`tg.cross_entropy` with its settings fixed: a module of logits and targets.
 
+    A `weight` or `temperature` of plain data goes along with the logits, whatever their library; one that is a Value is a
+    parameter of the module.
+
     >>> import tinygrad_sm as tg
     >>> print(f"{tg.nn.CrossEntropyLoss()([[2.0, 1.0, 0.5]], [0]):.6f}")
     0.464369
     """
 
     def __init__(self, **settings: Any) -> None:
-        known = cross_entropy.setting_names
+        known = (*cross_entropy.setting_names, *cross_entropy.input_names[2:])
         wrong = next((key for key in settings if key not in known), None)
         if wrong is not None:
             raise TypeError(f"CrossEntropyLoss: has no {wrong}; its settings are {', '.join(known)}")
@@ -348,11 +351,14 @@ class CrossEntropyLoss(Module):
 
     def forward(self, logits: Any, targets: Any) -> Any:
         """The loss."""
-        return cross_entropy(logits, targets, **self.settings)
+        given = [key for key in cross_entropy.input_names[2:] if self.settings.get(key) is not None]
+        like = logits if isinstance(logits, Value) or not given else Value(logits, requires_grad=False)
+        beside = {key: inputs_like(like, self.settings[key], f"CrossEntropyLoss: {key}") for key in given}
+        return cross_entropy(logits, targets, **{**self.settings, **beside})
 
     def extra_repr(self) -> str:
         """The settings."""
-        return ", ".join(f"{key}={x!r}" for key, x in self.settings.items())
+        return ", ".join(f"{key}={brief(x)}" for key, x in self.settings.items())
 
 
 def whole(layer: str, **sizes: Any) -> tuple[int, ...]:
