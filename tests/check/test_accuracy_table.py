@@ -148,6 +148,11 @@ def test_the_whole_table():
 
 
 @pytest.mark.heavy
-def test_the_thorough_table():
+def test_ten_times_as_many_of_some_inputs(monkeypatch):
+    some = ("scale 30", "margin 40")
+    monkeypatch.setattr(measuring, "FAMILIES", {name: measuring.FAMILIES[name] for name in some})
+    monkeypatch.setattr(measuring, "LONG", set())
+    monkeypatch.setattr(measuring, "DELTAS", ("1e-8",))
+    monkeypatch.setattr(recorded, "INTERVALS", recorded.INTERVALS[:2])
     table = accuracy_table(thorough=True, seed=2)
     assert table, table.table()

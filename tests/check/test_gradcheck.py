@@ -3,13 +3,16 @@
 import json
 import math
 import random
+from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import tinygrad_sm as tg
+from tests.helpers.wrong_rules import BUGS, ESTIMATED, EXACT, by, logits, softmax_with
 from tinygrad_sm.check import gradcheck
+from tinygrad_sm.check.differences import Slope
+from tinygrad_sm.check.proof import Judge
 
 # --- what other checkers reject: correct code at uncomfortable points
 
@@ -33,14 +36,15 @@ CORRECT = {
     "several outputs": (lambda x: (tg.exp(x), x.sum()), [1.0, 2.0]),
     "a zero factor": (lambda x: x.prod(), [2.0, 0.0, 3.0]),
     "ints": (lambda x: x * x, 3),
+    "a minimum at 0": (lambda x: x * x, 0.0),
     "nothing reaches it": (lambda x, y: x * 2.0, [1.0], [5.0]),
 }
 
 
-@pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("case", CORRECT)
-def test_correct_code_passes(case, order):
-    report = gradcheck(CORRECT[case][0], *CORRECT[case][1:], order=order)
+def test_correct_code_passes(case):
+    report = gradcheck(CORRECT[case][0], *CORRECT[case][1:], order=2)
+    assert {e.order for e in report.elements} == {1, 2}
     assert report.ok and by(report) == EXACT
     assert report.counts["INCONCLUSIVE"] == report.counts["FAIL"] == report.counts["KINK"] == 0
 
@@ -99,13 +103,33 @@ def test_a_kink_is_a_jump_of_the_gradient():
     assert report and "jumps" in next(e.note for e in report.elements if (e.order, e.verdict) == (2, "KINK"))
 
 
+@pytest.mark.parametrize("name", ["norm", "std"])
+def test_norms_of_nothing_are_kinks_in_both_orders(name):
+    report = gradcheck(lambda x: getattr(x, name)(), [0.0, 0.0], order=2)
+    assert report and {(e.order, e.verdict) for e in report.elements} >= {(1, "KINK"), (2, "KINK")}
+
+
+def test_a_second_derivative_that_is_lost_at_a_kink_fails():
+    """The square of the norm is smooth, and its second derivative 2, but the norm has none to give at 0."""
+    assert gradcheck(lambda x: x.norm() ** 2, [0.0, 0.0]).verdicts == [["PASS", "PASS"]]
+    assert gradcheck(lambda x: x.norm() ** 2, [0.0, 0.0], order=2).verdicts == [["FAIL", "FAIL"]]
+
+
+@pytest.mark.parametrize(("error", "verdict"), [("1e-3", "INCONCLUSIVE"), ("1e-12", "PASS")])
+def test_an_exact_slope_that_is_unsure_settles_nothing(error, verdict):
+    one = Decimal(1)
+    slope = Slope(one, Decimal(error), one, one, "smooth")
+    judge = SimpleNamespace(order=1, natural=one)
+    assert Judge._at(judge, slope, one, Decimal("1e-8"))[0] == verdict
+
+
 def test_an_infinite_slope_is_right_only_where_f_is_that_steep():
     assert gradcheck(tg.sqrt, [0.0]).verdicts == [["KINK"]]
     assert gradcheck(lambda x: x * x, 1.0, gradient=lambda x: math.inf).worst.verdict == "FAIL"
 
 
 def test_many_coordinates_with_kinks_among_them():
-    x = [max(0.0, math.sin(i)) for i in range(80)]
+    x = [max(0.0, math.sin(i)) for i in range(66)]
     report = gradcheck(lambda x: tg.relu(x).sum(), x)
     assert report.verdicts == [["KINK" if v == 0.0 else "PASS" for v in x]]
 
@@ -205,7 +229,5 @@ def test_the_shape_of_verdicts_is_that_of_the_inputs():
 
 
 def test_the_same_seed_gives_the_same_report():
-    a, b = (str(gradcheck(tg.logsumexp, logits(70, 1.0), seed=3)) for _ in range(2))
+    a, b = (str(gradcheck(tg.logsumexp, logits(5, 1.0), seed=3)) for _ in range(2))
     assert a == b
-
-

@@ -88,8 +88,7 @@ def truths():
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("scale", [1.0, 10.0])
-@pytest.mark.parametrize("n", [1000, 5000])
+@pytest.mark.parametrize(("n", "scale"), [(1000, 1.0), (1000, 10.0), (5000, 10.0)])
 @pytest.mark.parametrize("bug", BUGS)
 def test_bugs_in_the_rule_of_softmax_of_many_logits(monkeypatch, truths, bug, n, scale):
     monkeypatch.setattr(truth, "run", truths)

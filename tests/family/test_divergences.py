@@ -565,3 +565,11 @@ def test_on_torch_tensors(torch):
         assert float(loss) == pytest.approx(float(wanted), rel=1e-14)
         for got, want in zip(tg.grad(loss, values), tg.grad(wanted, own), strict=True):
             assert np.allclose(got.numpy(), np.asarray(want.tolist()), rtol=1e-12)
+
+
+@pytest.mark.parametrize("form", [tg.kl_div_probabilities, tg.kl_div_probabilities.composed])
+def test_the_slope_at_a_target_of_0(form):
+    """From the right t log(t / p) leaves 0 with slope -inf; a class that neither has counts for nothing."""
+    t, p = tg.Value([1.0, 0.0, 0.0]), tg.Value([0.5, 0.5, 0.0])
+    form(t, p).backward()
+    assert t.grad.tolist()[1:] == [-math.inf, 0.0] and p.grad.tolist() == [-1.0, 1.0, 1.0]

@@ -424,3 +424,59 @@ def test_nobody_looks_at_the_data_without_validate():
     assert float(tg.nll_loss([0.5, -2.0], 0, validate=False)) == -0.5
     with pytest.raises(ValueError, match="one for each row"):  # a shape is no data
         tg.cross_entropy([Z[0]], [0, 1], validate=False)
+
+
+@pytest.mark.parametrize("settings", [{}, {"ignore_index": 0}])
+@pytest.mark.parametrize("op", [tg.cross_entropy, tg.nll_loss])
+def test_the_weight_of_the_only_class_changes_nothing(op, settings):
+    weight = tg.Value([0.1, 0.3, 0.7])
+    op([[-0.3, -0.8, -1.8], [-0.1, -2.0, -0.3], [-3.0, -1.0, -0.3]], [1, 1, 1], weight=weight, **settings).backward()
+    assert weight.grad.tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "settings"),
+    [
+        (tg.nll_loss, ([[-195.3, -239.8, -48.8]], [2]), {}),
+        (tg.nll_loss, ([[-0.3, -0.8, -1.8], [-0.1, -2.0, -0.3], [-1.0, -1.0, -1.0]], [1, 0, 9]), {"ignore_index": 9}),
+        (tg.cross_entropy, ([[0.3, 0.8, -1.8]], [1]), {"label_smoothing": 0.1}),
+        (tg.cross_entropy, ([[0.3, 0.8, -1.8], [9.0, 2.0, 0.3]], [1, 0]), {"label_smoothing": 0.1}),
+    ],
+)
+@pytest.mark.parametrize("weight", [[1.0, 2.0, 0.1], [1e9, 1.0, 1e-9]])
+def test_slopes_of_weights_keep_their_digits(op, inputs, settings, weight):
+    assert tg.compare(op, *inputs, params={"weight": weight, **settings})
+
+
+def test_unchecked_labels_stay_in_their_row():
+    z = tg.Value([[1.0, 2.0], [3.0, 4.0]])
+    for form in (tg.cross_entropy, tg.cross_entropy.composed):
+        slopes = tg.grad(form(z, [0, -1], validate=False, reduction="sum"), z)
+        assert [sum(row) == pytest.approx(0.0, abs=1e-15) for row in slopes.tolist()] == [True, True]
+        assert slopes.tolist()[1][1] == pytest.approx(-0.2689414213699951)
+
+
+@pytest.mark.parametrize("op", [tg.cross_entropy, tg.sparsemax_loss, tg.kl_div])
+def test_floats_beside_decimals_are_refused(op):
+    with pytest.raises(TypeError, match=f"^{op.name}: .*floats beside one of decimals"):
+        op(tg.nd.asarray([0.5, 0.5]), tg.nd.exact([0.5, 0.5], 40))
+
+
+def test_infinite_weights_are_refused():
+    with pytest.raises(ValueError, match="weight is made of numbers of 0 or more, all of them finite"):
+        tg.cross_entropy([[1.0, 2.0]], [0], weight=[1.0, math.inf])
+    with pytest.raises(ValueError, match="alpha is made of numbers of 0 or more, all of them finite"):
+        tg.focal_loss([[1.0, 2.0]], [0], alpha=math.inf)
+
+
+def test_only_what_subtracts_is_conditioned():
+    def asked(name, op=tg.cross_entropy, targets=0, weight=None, **settings):
+        return op.is_conditioned(name, ([0.0, 1.0], targets, weight), settings)
+
+    assert not any(asked(name, weight=[1.0, 2.0]) for name in ("", "logits"))
+    assert asked("temperature") and asked("weight", weight=[1.0, 2.0]) and asked("logits", label_smoothing=0.1)
+    assert asked("logits", targets=tg.nd.asarray([0.5, 0.5])) and not asked("logits", from_logits=False, label_smoothing=0.1)
+    assert not asked("weight", weight=[1.0, 2.0], reduction="sum")
+    assert asked("weight", tg.nll_loss, weight=[1.0, 2.0]) and not asked("logits", tg.nll_loss)
+    assert [tg.softmax.is_conditioned(name, ([0.0],), {}) for name in ("", "z", "temperature")] == [False, False, True]
+    assert tg.gumbel_softmax.is_conditioned("", ([0.0],), {})

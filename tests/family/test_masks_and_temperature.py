@@ -38,7 +38,7 @@ def with_gradients(op, row, upstream=None, **keywords):
 
 
 @every_op
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=15)
 @given(row=rows, poison=st.sampled_from([math.nan, math.inf, -math.inf, 1e308, 5.0]), t=TEMPERATURE)
 def test_a_masked_row_is_the_row_of_what_is_kept(op, row, poison, t):
     """Bit for bit, gradients too, whatever the masked entries and their upstream gradients are."""
@@ -87,7 +87,7 @@ def test_a_row_that_is_all_minus_infinity_has_flat_derivatives():
 
 
 @every_op
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(row=st.lists(LOGITS, min_size=1, max_size=8), power=st.integers(-6, 6))
 def test_a_power_of_two_divides_the_logits_exactly(op, row, power):
     t = 2.0**power
@@ -95,7 +95,7 @@ def test_a_power_of_two_divides_the_logits_exactly(op, row, power):
 
 
 @every_op
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(row=rows, t=TEMPERATURE, random=st.randoms(use_true_random=False))
 def test_permuted_logits_give_the_permuted_bits(op, row, t, random):
     order = random.sample(range(len(row)), len(row))
@@ -108,7 +108,7 @@ def test_permuted_logits_give_the_permuted_bits(op, row, t, random):
     assert permuted == (straight if op is tg.logsumexp else [straight[i] for i in order])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(st.lists(LOGITS, min_size=1, max_size=8), TEMPERATURE)
 def test_softmin_is_softmax_of_the_negative(row, t):
     assert tg.softmin(row, temperature=t).tolist() == tg.softmax([-z for z in row], temperature=t).tolist()
@@ -139,7 +139,7 @@ def test_temperature_one_changes_no_bit(op, t):
 def test_what_lies_infinitely_far_below_does_not_spoil_the_slope_of_the_temperature(op, low):
     far = -low if op is tg.softmin else low
     g = [2.0, 3.0, 0.0] if op is not tg.logsumexp else [2.0]
-    out, of_z, of_t = with_gradients(op, [0.5, -1.0, far], g, temperature=0.7)
+    _, of_z, of_t = with_gradients(op, [0.5, -1.0, far], g, temperature=0.7)
     near = with_gradients(op, [0.5, -1.0], g[:2], temperature=0.7)
     assert (of_z, of_t) == ([*near[1], 0.0], near[2])
 
@@ -231,7 +231,7 @@ REFUSED = [  # keywords, kind of error, what it says
     ({"temperature": [[1.0], [2.0]]}, ValueError, "temperature and logits"),
     ({"temperature": True}, TypeError, "booleans"),
     ({"temperature": "hot"}, TypeError, "needs a number.*hot"),
-    ({"temperature": None}, TypeError, "needs a number.*None"),
+    ({"temperature": None}, TypeError, "temperature is a number.*None"),
     ({"axis": 2}, tg.AxisError, "axis 2"),
 ]
 

@@ -40,7 +40,7 @@ def test_four_blobs_from_logits_and_from_probabilities(xp):
 
 # logits, target, the loss and the gradient at the logits from logits, and those by way of a Softmax
 DIGITS = [
-    ([40.0, 0.0], 0, exp(-40.0), [-exp(-40.0), exp(-40.0)], 0.0, [0.0, exp(-40.0)]),
+    ([40.0, 0.0], 0, exp(-40.0), [-exp(-40.0), exp(-40.0)], 0.0, [-exp(-40.0), exp(-40.0)]),
     ([0.0, 800.0], 0, 800.0, [-1.0, 1.0], inf, [nan, nan]),
 ]
 

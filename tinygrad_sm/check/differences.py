@@ -28,8 +28,10 @@ def arithmetic(digits: int) -> Context:
     return Context(digits, ROUND_HALF_EVEN, MIN_EMIN, MAX_EMAX, capitals=1, clamp=0, flags=[], traps=[])
 
 
-def exact_slope(values: Sequence[Decimal], step: Decimal, digits: int) -> Slope:
+def exact_slope(values: Sequence[Decimal], step: Decimal, digits: int, largest: Decimal = Decimal(0)) -> Slope:
     """The slope of a function from its values at -2, -1, 0, 1 and 2 steps, within `arithmetic(digits)`.
+
+    `largest` is the largest number on the way to the values, whose rounding is all that is left where they cancel to 0.
 
     The five-point formula (Abramowitz & Stegun 25.3.6); the three-point one, which is worse by many orders, says how unsure it
     is. Where the two sides differ, twice the step tells: it doubles the difference where the function is smooth and leaves it
@@ -39,7 +41,7 @@ def exact_slope(values: Sequence[Decimal], step: Decimal, digits: int) -> Slope:
     if not here.is_finite():
         return Slope(here * 0, Decimal("Infinity"), here * 0, here * 0, UNDEFINED)
     after, before = (right - here) / step, (here - left) / step
-    rounding = max(abs(x) for x in values if x.is_finite()) / step * Decimal(10) ** (5 - digits)
+    rounding = max(largest, *(abs(x) for x in values if x.is_finite())) / step * Decimal(10) ** (5 - digits)
     if not (before.is_finite() and after.is_finite()):
         return _at_the_edge(values, step, rounding)
     after2, before2 = (far_right - here) / (2 * step), (here - far_left) / (2 * step)

@@ -52,18 +52,18 @@ def hides_a_number(proof: Proof, flow: Sequence[float], order: int, rng: Random)
         if len(everything) <= EACH:
             slopes = [proof.slope(k, flow) for k in everything]
             rough = Rough(subject, flow, [float(slope.value) for slope in slopes], rng, {})
-            for slope, size, found in zip(slopes, sizes, map(rough.element, everything), strict=True):
-                _, error, verdict, _ = found
+            largest = max(*sizes, *(abs(float(slope.value)) for slope in slopes))
+            for slope, (_, error, verdict, _) in zip(slopes, map(rough.element, everything), strict=True):
                 kink = verdict == VALID_KINK and slope.kind != KINK
-                if verdict == FAIL or kink or error > visible * max(size, abs(float(slope.value))):
+                if verdict == FAIL or kink or error > visible * largest:
                     return True
             return False
         rough = Rough(subject, flow, [], rng, {})
         for direction in (rough.direction(everything) for _ in range(PROJECTIONS)):
-            slope = float(proof.stencil({k: Decimal(v) for k, v in enumerate(direction)})(flow).value)
-            size = max(abs(slope), fsum(abs(s * v) for s, v in zip(sizes, direction, strict=True)))
+            exact = float(proof.stencil({k: Decimal(v) for k, v in enumerate(direction)})(flow).value)
+            size = max(abs(exact), fsum(abs(s * v) for s, v in zip(sizes, direction, strict=True)))
             value, error = rough.slope(everything, direction, size)
-            if abs(slope - value) > max(4 * error, 64 * rough.eps * size) or error > visible * size:
+            if abs(exact - value) > max(4 * error, 64 * rough.eps * size) or error > visible * size:
                 return True
         return False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal, localcontext
 from functools import partial
+from itertools import takewhile
 from math import inf, ulp
 from random import Random
 from typing import Any
@@ -33,7 +34,8 @@ from tinygrad_sm.graph.namespaces import shape
 SURE = 60  # digits of a value that are left when the step has taken its own
 EACH = 64  # up to so many coordinates are moved one by one; beyond, many at once
 FEW = 256  # up to so many they are moved one by one where much disagrees
-WRONG = 16  # and of more, so many that disagree are looked at
+WRONG = 8  # and of more, so many that disagree are looked at
+SAMPLE = 4  # if each of so many of them disagrees, all are thought to, and nobody looks further
 RULE = Decimal("1e-25")  # what a rule on decimals may be off by, relatively
 FLOATS = 1e-8  # an error of the float run below this is rounding, or too small to be sure that it is not
 
@@ -45,11 +47,13 @@ class Proof:
 
     def __init__(self, subject: Subject, rng: Random) -> None:
         self.subject, self.rng = subject, rng
+        self.largest = Decimal(0)
         self.digits = self._enough_digits()
         self.start = [Decimal(x) for x in subject.start]
         self.here = subject.values(self.start, self.digits)
         self.scales = [min(abs(x), Decimal(1)) if x else Decimal(1) for x in self.start]
         self.precision = min((precision_of(subject.inputs[i]) for i in subject.differentiated), key=lambda p: p.bits)
+        self.sample = rng.sample(range(len(self.start)), min(SAMPLE, len(self.start)))  # the same for every flow
         self._must_follow()
         self._singles: dict[int, Callable[[Sequence[float]], Slope]] = {}
 
@@ -73,6 +77,7 @@ class Proof:
                 outputs = recorded(self.subject, digits)
                 require_decimals(outputs)
                 largest, smallest = reach([y for y in outputs if isinstance(y, Value)])
+                self.largest = Decimal(1).scaleb(largest)
                 needed = SURE - STEP + largest - smallest
             except LeavesOpsError:
                 if self.subject.by_hand is None:
@@ -112,7 +117,7 @@ class Proof:
         """The slopes along a direction, for whatever flows into the outputs: five values serve them all."""
         step = Decimal(1).scaleb(STEP)
         rows = [self.here if j == 0 else self.subject.values(self._moved(weights, j * step), self.digits) for j in range(-2, 3)]
-        return lambda flow: exact_slope([_contracted(flow, row) for row in rows], step, self.digits)
+        return lambda flow: exact_slope([_contracted(flow, row) for row in rows], step, self.digits, self.largest)
 
     def directions(self) -> list[tuple[dict[int, Decimal], Callable[[Sequence[float]], Slope]]]:
         """Two random directions in which everything moves, with their slopes."""
@@ -291,7 +296,8 @@ class Judge:
         if not error <= allowed:
             return FAIL, ""
         unsure = 100 * slope.error
-        if unsure > max(abs(slope.value), abs(claimed)) * Decimal("1e-6") and unsure > RULE * self.natural + allowed:
+        largest = max(abs(claimed), *map(abs, (slope.value, slope.left, slope.right)))
+        if 0 < largest * Decimal("1e-6") < unsure and unsure > RULE * self.natural + allowed:
             return INCONCLUSIVE, "the difference is not sure enough"
         return PASS, ""
 
@@ -306,11 +312,11 @@ class Judge:
         every = [k for k, v in enumerate(self.claimed) if v.is_finite()]
         found = {k for k, v in enumerate(self.claimed) if not v.is_finite()}.union(self.proof.singles)
         every = [k for k in every if k not in found]
-        weighings = (
-            [self.proof.random_weights]
-            if found or not all(self._confirmed(weights, stencil, every) for weights, stencil in self.directions)
-            else []
-        )
+        right = not found and all(self._confirmed(weights, stencil, every) for weights, stencil in self.directions)
+        if not right and len(self.claimed) > FEW and (sample := self._all_wrong()):
+            found.update(sample)
+            return sorted(found), {*every} - found
+        weighings = [] if right else [self.proof.random_weights]
         groups = [(every, weighing) for weighing in (*weighings, self._by_size)]
         wrong = 0
         while groups and wrong < WRONG:
@@ -329,6 +335,12 @@ class Judge:
             return [*range(len(self.claimed))], set()
         left = {k for group, _ in groups for k in group if len(group) < len(every)}
         return sorted(found), left - found
+
+    def _all_wrong(self) -> list[int]:
+        """A few coordinates, if each of them disagrees with its slope, as they do where a rule is wrong everywhere."""
+        sample = self.proof.sample
+        wrong = [*takewhile(lambda k: self._verdict(self.proof.slope(k, self.flow), k)[0] == FAIL, sample)]
+        return sample if len(wrong) == len(sample) else []
 
     def _by_size(self, group: Sequence[int]) -> dict[int, Decimal]:
         sizes = {k: abs(self.claimed[k]) * self.proof.scales[k] for k in group}

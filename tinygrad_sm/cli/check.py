@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from difflib import get_close_matches
 from functools import partial
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any, NamedTuple
@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import tinygrad_sm as tg
 from tinygrad_sm.check import Comparison, Report
 from tinygrad_sm.check.measuring import accuracy_table
+from tinygrad_sm.check.truth import flat
 from tinygrad_sm.cli import results
 from tinygrad_sm.cli.finding import blame, find
 from tinygrad_sm.cli.shared import sentences
@@ -66,7 +67,7 @@ def check(
             else:
                 result = _one(target, [*map(_sizes, shape or ())], order, seed)
         if as_json:
-            typer.echo(json.dumps({"ok": result.ok, **result.plain}, indent=2, allow_nan=False))
+            typer.echo(json.dumps(_finite({"ok": result.ok, **result.plain}), indent=2, allow_nan=False))
         else:
             result.show(results.console_of())
     if not result.ok:
@@ -79,6 +80,15 @@ class Result(NamedTuple):
     ok: bool
     plain: dict[str, Any]
     show: Callable[[Console], None]
+
+
+def _finite(x: Any) -> Any:
+    """Plain data with text in place of the numbers that JSON has none for."""
+    if isinstance(x, dict):
+        return {key: _finite(part) for key, part in x.items()}
+    if isinstance(x, (list, tuple)):
+        return [*map(_finite, x)]
+    return repr(x) if isinstance(x, float) and not isfinite(x) else x
 
 
 def _accuracy(thorough: bool, seed: int) -> Result:
@@ -115,22 +125,22 @@ def _one(target: str, shapes: Sequence[tuple[int, ...]], order: int, seed: int) 
 
 def _compared(op: Fused, target: str, shapes: Sequence[tuple[int, ...]], order: int, seed: int) -> Comparison:
     """The op against the truth, on all its inputs."""
-    if shapes:
-        cases = [(name, tuple(inputs), {}) for name, inputs in _inputs(op, target, shapes, seed)]
-    else:
-        with _blamed(f"the hard inputs of {op.name} cannot be made"):
-            cases = op.hard_cases()
+    with _blamed(f"the hard inputs of {op.name} cannot be made"):
+        own = op.hard_cases()
+    cases = [(name, tuple(inputs), {}) for name, inputs in _inputs(op, target, shapes, seed)] if shapes else own
+    hint = "" if own else f"give it inputs that fit with @{op.name}.hard_inputs, and "
+    hint += f"leave out --shape: tinygrad-sm check {target} takes its hard inputs"
     if not cases:
         raise ValueError(
-            f"{op.name} has no hard inputs of its own: give the shape of what it takes, tinygrad-sm check {target} --shape 3,4, "
-            f"or inputs with @{op.name}.hard_inputs"
+            f"{op.name} has no hard inputs of its own: add some with @{op.name}.hard_inputs, or give the shape of its input, "
+            f"tinygrad-sm check {target} --shape 3,4"
         )
-    parts = []
+    parts: list[Comparison] = []
     with _bar(f"checking {op.name}:") as step:
         for done, (name, inputs, params) in enumerate(cases):
             step(done, len(cases), name)
             if shapes:
-                _must_take(op, op.name, inputs, f"give it inputs that fit with @{op.name}.hard_inputs, and leave out --shape")
+                inputs = (*_where_defined(op.composed, op.name, inputs, hint),)
             with _blamed(f"{op.name} cannot be judged on {name!r}"):
                 parts.append(tg.compare(op, *inputs, order=order, seed=seed, params=params))
     findings = [f._replace(case=name) for (name, *_), part in zip(cases, parts, strict=True) for f in part.findings]
@@ -142,13 +152,14 @@ def _differentiated(function: Any, target: str, shapes: Sequence[tuple[int, ...]
     """The gradient of a function at several points."""
     if not shapes:
         raise ValueError(f"give the shape of what {target} takes: tinygrad-sm check {target} --shape 3,4")
-    found = {}
+    found: dict[str, Report] = {}
     cases = [*_inputs(function, target, shapes, seed)]
     with _bar(f"checking {target}:") as step:
         for done, (name, inputs) in enumerate(cases):
             step(done, len(cases), name)
-            values = [tg.Value(x) for x in inputs]
-            _must_take(function, target, values, "check a function of numbers alone, which adds labels and the like itself")
+            inputs = [
+                *_where_defined(function, target, inputs, "check a function of numbers alone that adds the labels itself")
+            ]
             with _blamed(f"{target} cannot be judged on {name!r}"):
                 found[name] = tg.gradcheck(function, *inputs, order=order, seed=seed)
     return found
@@ -165,7 +176,7 @@ def _found(target: str) -> Any:
         if target.endswith(".py") or Path(f"{target}.py").is_file():
             raise ValueError(f"{target} is a file: name the op in it, as in tinygrad-sm check {target}:my_op")
         near = get_close_matches(target, tg.fused_ops, cutoff=0.65)
-        hint = f"did you mean {' or '.join(near)}?" if near else "`tinygrad-sm check` shows them all"
+        hint = f"did you mean {' or '.join(near)}?" if near else "`tinygrad-sm check` shows them all."
         raise ValueError(f"there is no op {target!r} in the family; {hint} An op of your own is written module:function")
     thing = find(target)
     if isinstance(thing, type):
@@ -175,14 +186,22 @@ def _found(target: str) -> Any:
     return thing
 
 
-def _must_take(function: Any, name: str, inputs: Sequence[Any], hint: str) -> None:
-    """Raises a ValueError that says what to do when a call fails, as it does where labels were meant."""
-    try:
-        with tg.no_grad():
-            function(*inputs)
-    except Exception as error:
-        sizes = " and ".join(str(tuple(getattr(x, "shape", ()))) for x in inputs)
-        raise ValueError(f"{name} does not take random floats of shape {sizes} ({blame(error)}); {hint}") from None
+def _where_defined(function: Callable[..., Any], name: str, inputs: Sequence[Any], hint: str) -> Sequence[Any]:
+    """The inputs or, of a function that gives nan there, as a logarithm does, their absolute values.
+
+    Raises a ValueError that says what to do when a call fails, as it does where labels were meant.
+    """
+    sizes = " and ".join(str(tuple(getattr(x, "shape", ()))) for x in inputs)
+    for numbers in (inputs, [abs(x) for x in inputs]):
+        try:
+            with tg.no_grad():
+                result = function(*map(tg.Value, numbers))
+        except Exception as error:
+            raise ValueError(f"{name} does not take random floats of shape {sizes} ({blame(error)}); {hint}") from None
+        outputs = result if isinstance(result, (list, tuple)) else [result]
+        if not any(x != x for y in outputs for x in flat(y)):
+            return numbers
+    raise ValueError(f"{name} gives nan for random floats of shape {sizes}; {hint}")
 
 
 @contextmanager

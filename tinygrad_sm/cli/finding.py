@@ -16,7 +16,7 @@ from typing import Any
 
 import tinygrad_sm
 
-OURS = str(Path(tinygrad_sm.__file__).parent)
+OURS, STANDARD = str(Path(tinygrad_sm.__file__).parent), str(Path(traceback.__file__).parent)
 
 
 def find(target: str) -> Any:
@@ -47,12 +47,15 @@ def blame(error: BaseException) -> str:
     text = " ".join(f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}".split()).rstrip(": ")
     if isinstance(error, SyntaxError):
         return f"{text} ({error.filename}, line {error.lineno})"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename)]
+    first = error
+    while first.__cause__ is not None:
+        first = first.__cause__
+    frames = [frame for frame in traceback.extract_tb(first.__traceback__) if _is_own(frame.filename)]
     return f"{text} ({frames[-1].filename}, line {frames[-1].lineno})" if frames else text
 
 
 def _is_own(filename: str) -> bool:
-    return not (filename.startswith((OURS, "<")) or "importlib" in filename)
+    return not filename.startswith((OURS, STANDARD, "<"))
 
 
 def _module(place: str) -> ModuleType:

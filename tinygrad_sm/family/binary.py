@@ -182,5 +182,5 @@ def _():
     for gamma in (0.0, 0.5, 2.0, 5):
         yield f"gamma {gamma}", (zs, answers), {"gamma": gamma, "reduction": "none"}
     yield "alpha", (zs, answers), {"alpha": 0.25}
-    yield "margin 700", ([700.0, -700.0], [1.0, 0.0]), {"gamma": 0.03, "reduction": "sum"}
+    yield "margin 700", ([700.0, -700.0], [1.0, 0.0]), {"gamma": 0.03125, "reduction": "sum"}
     yield "one number", (1.5, 0.0)

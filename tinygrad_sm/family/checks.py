@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import inf, prod
 from numbers import Integral, Real
 from typing import Any
 
+from tinygrad_sm import nd
 from tinygrad_sm.family.reduction import readable, whole_of
 from tinygrad_sm.graph.namespaces import SCALARS, as_data, kind_of, namespace_of, shape
 from tinygrad_sm.graph.value import nested_lists
@@ -33,6 +34,12 @@ def numbers(x: Any, name: str, what: str = "logits") -> Any:
     """Numbers as floats; bools are refused, since a mask was meant."""
     _no_mask(x, namespace_of([x], name), name, what)
     return as_data(x, name)
+
+
+def one_kind(a: Any, b: Any, name: str) -> None:
+    """Refuses floats beside decimals: which of the two they are to be is the user's to say."""
+    if {type(a), type(b)} == {nd.Array, nd.Decimals} and kind_of(a) == kind_of(b):
+        raise TypeError(f"{name}: got an array of floats beside one of decimals; lift the floats with tg.nd.exact first")
 
 
 def _no_mask(x: Any, xp: Any, name: str, what: str) -> None:
@@ -66,7 +73,9 @@ def mask(xp: Any, where: Any, sizes: Shape, name: str, what: str = "logits") -> 
 
 def temperature(xp: Any, t: Any, sizes: Shape, axis: Any, name: str) -> Any:
     """A positive number, or one for each row: an array that broadcasts to the logits and has one element along the axis."""
-    t = numbers(t, name, "a temperature")
+    if t is None:
+        raise TypeError(f"{name}: temperature is a number, or one for each row, and not None; 1.0 changes nothing")
+    t = numbers(t, name, "values of temperature")
     if type(t) is not float:
         given = shape(t)
         lead = len(sizes) - len(given)
@@ -120,7 +129,7 @@ def class_weights(xp: Any, weight: Any, classes: int, name: str, validate: bool 
     """One number of 0 or more a class; None for none."""
     if weight is None:
         return None
-    weight = numbers(weight, name, f"the {what}")
+    weight = numbers(weight, name, f"values of {what}")
     if shape(weight) != (classes,):
         raise ValueError(f"{name}: {what} is one number a class, of shape {(classes,)}; got shape {shape(weight)}")
     if validate:
@@ -129,16 +138,16 @@ def class_weights(xp: Any, weight: Any, classes: int, name: str, validate: bool 
 
 
 def not_negative(xp: Any, weight: Any, name: str, what: str) -> None:
-    """Refuses weights below 0, and nan."""
-    if some(xp, not weight >= 0.0 if type(weight) is float else xp.logical_not(weight >= 0.0)):
-        raise ValueError(f"{name}: {what} is made of numbers of 0 or more, and some are not")
+    """Refuses weights below 0, inf and nan."""
+    if some(xp, not 0.0 <= weight < inf if type(weight) is float else xp.logical_not((weight >= 0.0) & (weight < inf))):
+        raise ValueError(f"{name}: {what} is made of numbers of 0 or more, all of them finite, and some are not")
 
 
 def weights_like(xp: Any, weight: Any, sizes: Shape, name: str, what: str) -> Any:
     """Numbers of 0 or more that broadcast to the shape of what they weigh; None for none."""
     if weight is None:
         return None
-    weight = numbers(weight, name, f"the {what}")
+    weight = numbers(weight, name, f"values of {what}")
     if broadcast_shapes(f"{name}: {what} and logits", shape(weight), sizes) != sizes:
         raise ValueError(f"{name}: {what} has shape {shape(weight)}, and the logits have only {sizes}")
     not_negative(xp, weight, name, what)
@@ -184,12 +193,12 @@ def probabilities(xp: Any, p: Any, axis: int, name: str, kept: Any = None) -> No
 
 def _sums_to_1(xp: Any, p: Any, axis: int, problem: str, remedy: str) -> None:
     far = xp.abs(xp.sum(p, axis=axis) - 1.0)
-    if some(xp, far > _slack(xp, p)):
-        wrong = next(s for s in flatten(nested_lists(xp.sum(p, axis=axis)))[0] if abs(s - 1) > _slack(xp, p))
+    if some(xp, far > slack(xp, p)):
+        wrong = next(s for s in flatten(nested_lists(xp.sum(p, axis=axis)))[0] if abs(s - 1) > slack(xp, p))
         raise ValueError(f"{problem} {float(wrong):.6g}; {remedy}")
 
 
-def _slack(xp: Any, p: Any) -> float:
+def slack(xp: Any, p: Any) -> float:
     """How far from 1 the sum of a row may lie: a thousandth, and more for numbers of half a float's width."""
     return max(1e-3, 8.0 * float(xp.finfo(p.dtype).eps)) if hasattr(xp, "finfo") else 1e-3
 

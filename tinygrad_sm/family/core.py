@@ -35,23 +35,13 @@ def exponentials(row: Row, t: float = 1.0) -> tuple[Row, float, Row, float]:
     # exp(d + error) = exp(d) + exp(d) error
     if t == 1.0:  # `difference` written out, since this is where the time goes
         e = [0.0 if (d := z - m) <= VANISHES else (v := exp(d)) + v * ((z - (d - (b := d - z))) - (m + b)) for z in row]
-    elif 1e-200 < t < 1e200:
-        # and of the quotient q = h + l the error is (d + error of d - h t) / t - l, where h has half the digits
-        t1, t2 = _halves(t)
-        e = [
-            0.0
-            if (q := (d := z - m) / t) <= VANISHES
-            else (v := exp(q))
-            + v
-            * (
-                ((d - (h := (c := SPLITTER * q) - (c - q)) * t1) - h * t2 + ((z - (d - (b := d - z))) - (m + b))) / t
-                - (q - h)
-            )
-            for z in row
-        ]
     else:
-        e = [0.0 if q <= VANISHES else (v := exp(q)) + v * error for q, error in quotients(row, m, t)]
+        e = _exponentials(quotients(row, m, t))
     return row, m, e, fsum((*e, -1.0))  # fsum is exact until its end, so this is the sum without the 1 of a largest
+
+
+def _exponentials(pairs: list[tuple[float, float]]) -> Row:
+    return [0.0 if q <= VANISHES else (v := exp(q)) + v * error for q, error in pairs]
 
 
 def difference(z: float, m: float, t: float = 1.0) -> tuple[float, float]:
@@ -70,6 +60,14 @@ def quotients(row: Row, m: float, t: float) -> list[tuple[float, float]]:
 
     With q the rounded quotient of the exact difference d + rest, that is (d - q t + rest) / t, where q t is exact too. (Dekker)
     """
+    if 1e-200 < t < 1e200:  # the same in less time: of q = h + l, where h has half the digits, (d - h t + rest) / t - l
+        t1, t2 = _halves(t)
+        return [
+            (q, ((d - (h := (c := SPLITTER * q) - (c - q)) * t1) - h * t2 + ((z - (d - (b := d - z))) - (m + b))) / t - (q - h))
+            if VANISHES < (q := (d := z - m) / t) < -VANISHES
+            else (q, 0.0)
+            for z in row
+        ]
     part, k = frexp(t)
     if k < -1000 or isinf(t):
         return [((z - m) / t, 0.0) for z in row]
@@ -108,10 +106,14 @@ def softmax_row(row: Row, t: float = 1.0) -> Row:
 
 def log_softmax_row(row: Row, t: float = 1.0) -> Row:
     """The logarithms of the probabilities."""
+    if t != 1.0 and not isinf(m := max(row, default=inf)):  # the quotients serve twice
+        pairs = quotients(row, m, t)
+        log_whole = log1p(fsum((*_exponentials(pairs), -1.0)))
+        return [q - (log_whole - error) for q, error in pairs]
     row, m, _, s = exponentials(row, t)
     log_whole = log1p(s)  # not negative, as the differences are not positive: nothing cancels
     if t != 1.0:
-        return [(z - m) / t - log_whole for z in row]  # two terms of one sign, each right to a rounding or two
+        return [q - (log_whole - error) for q, error in quotients(row, m, t)]
     return [(d := z - m) - (log_whole if d < FAR else log_whole - ((z - (d - (b := d - z))) - (m + b))) for z in row]
 
 

@@ -184,11 +184,15 @@ def _(
         return amount - times(xp, flow, out) if of_mean else amount
 
     def of_weight():
-        t = _wanted(xp, targets, x, None, label_smoothing, axis)
-        amounts = xp.sum(counted(xp, t * g, _surprise(xp, x, t, axis, temperature, from_logits)), axis=_all_but(axis, x))
-        if not of_mean:
-            return amounts
-        return _of_mean(xp, weight, amounts, _in_rows(xp, kept, _probable(xp, targets, x, axis), axis), axis)
+        if is_integer(targets) and not label_smoothing:
+            log_p = _log_p(xp, x, axis, temperature) if from_logits else xp.log(x)
+            losses = -xp.expand_dims(of_class(xp, log_p, targets, axis), axis=axis)
+            amounts = at_class(xp, times(xp, g, losses), targets, x, axis)
+        else:
+            t = _wanted(xp, targets, x, None, label_smoothing, axis)
+            amounts = counted(xp, t * g, _surprise(xp, x, t, axis, temperature, from_logits))
+        amounts = xp.sum(amounts, axis=_all_but(axis, x))
+        return _of_mean(xp, weight, amounts, targets, x, kept, axis) if of_mean else amounts
 
     def of_temperature():
         below = constant(xp.max(x, axis=axis, keepdims=True)) - x
@@ -202,13 +206,15 @@ def _in_rows(xp, kept, x, axis):
     return x if kept is None else xp.where(xp.expand_dims(kept, axis=axis), x, 0.0)
 
 
-def _of_mean(xp, weight, amounts, t, axis):
-    """The slopes of A / W by the weights w_c, for A = sum w_c A_c and W = sum w_c T_c: `amounts` are the A_c / W, and T_c the
-    sums of t over the rows.
+def _of_mean(xp, weight, amounts, targets, x, kept, axis):
+    """The slopes of A / W by the weights w_c, for A = sum w_c A_c and W = sum w_c T_c: `amounts` are the A_c / W, and T_c is
+    what the targets of the rows that are kept give class c.
 
-    A_c / W - T_c A / W^2 is A_c (W - w_c T_c) / W^2 - T_c (A - w_c A_c) / W^2: what a class has itself cancels, and is left out.
+    A_c / W - T_c A / W^2 is A_c (W - w_c T_c) / W^2 - T_c (A - w_c A_c) / W^2: what a class has itself cancels and is left
+    out.
     """
-    number = xp.sum(t, axis=_all_but(axis, t))
+    t = at_class(xp, 1.0, targets, x, axis) if is_integer(targets) else targets
+    number = xp.sum(_in_rows(xp, kept, t, axis), axis=_all_but(axis, x))
     counts = weight * number
     whole = xp.sum(counts)
     whole = xp.where(xp.equal(whole, 0.0), 1.0, whole)
@@ -264,11 +270,13 @@ def _(logits, targets, weight=None, temperature=1.0, **settings):
 
 
 def _soft_loss(row, wanted, t=1.0):
-    """`core.probability_loss` without the last digits of the differences, which a sum of one sign can spare."""
+    """`core.probability_loss`, with the exact differences of all logits at once where they are finite."""
     if t != 1.0 or not row or not isfinite(max(row) - min(row)):
         return core.probability_loss(row, wanted, t)
     _, m, _, s = core.exponentials(row)
-    return total((*map(mul, wanted, [m - z for z in row]), log1p(s) * total(wanted)))
+    far = [m - z for z in row]
+    lacks = [(m - (d - (b := d - m))) - (z + b) for z, d in zip(row, far, strict=True)]
+    return total((*map(mul, wanted, far), *map(mul, wanted, lacks), log1p(s) * total(wanted)))
 
 
 def _one_a_row(temperature, x, axis):
@@ -284,6 +292,7 @@ def _(xp: Any, logits: Any, targets: Any, *optional: Any, axis: Any, ignore_inde
     checks.loss_settings(name, settings["reduction"], ignore_index, settings["empty"])
     checks.fraction(settings["label_smoothing"], name, "label_smoothing")
     targets = checks.class_targets(xp, targets, shape(x), at, name, what, ignore_index=ignore_index, validate=validate)
+    checks.one_kind(x, targets, name)
     if optional:
         weight, temperature = optional
         weight = checks.class_weights(xp, weight, shape(x)[at], name, validate)
@@ -354,11 +363,9 @@ def _(xp, g, out, log_probabilities, targets, weight=None, *, axis, ignore_index
     pull = g if weight is None else g * xp.expand_dims(at_labels(xp, weight, targets), axis=axis)
 
     def of_weight():
-        amounts = xp.sum(counted(xp, at_class(xp, g, targets, x, axis), -x), axis=_all_but(axis, x))
-        if reduction != "mean":
-            return amounts
-        t = xp.where(is_class(xp, targets, x, axis), xp.ones_like(x), 0.0)
-        return _of_mean(xp, weight, amounts, _in_rows(xp, kept, t, axis), axis)
+        losses = xp.expand_dims(-of_class(xp, x, targets, axis), axis=axis)
+        amounts = xp.sum(at_class(xp, times(xp, g, losses), targets, x, axis), axis=_all_but(axis, x))
+        return _of_mean(xp, weight, amounts, targets, x, kept, axis) if reduction == "mean" else amounts
 
     return at_class(xp, 0.0 - pull, targets, x, axis), None, of_weight
 

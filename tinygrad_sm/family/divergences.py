@@ -185,9 +185,11 @@ def kl_div_probabilities(xp, targets, probabilities, *, axis=-1, reduction="batc
     The sum is taken of t log(t / p) - t + p. What is added is 0 for rows that sum to 1, and with it no term is negative: what
     the rows lack of 1 by rounding does not count, a divergence of 1e-18 keeps its digits, and the gradient of equal rows is 0.
 
-    Rule: 1 - t / p for the probabilities, as (p - t) / p, and log(t / p) for the targets: -inf at t = 0, but 0 where p is 0 too.
+    Rule: 1 - t / p for the probabilities, as (p - t) / p, and log(t / p) for the targets: -inf at t = 0, and 0
+    if p is 0 too.
 
-    The derivatives of t log(t / p) - t + p by p and by t, which at t = 0 is that from the right. (Csiszar, Annals of Statistics 19(4), 1991)
+    The derivatives of t log(t / p) - t + p by p and by t, which at t = 0 is that from the right.
+    (Csiszar, Annals of Statistics 19(4), 1991)
 
     >>> import tinygrad_sm as tg
     >>> p = tg.Value([0.5, 0.25, 0.25])
@@ -271,7 +273,7 @@ def _distribution(xp: Any, p: Any, axis: Any, name: str, which: str) -> None:
         raise ValueError(f"{name}: {which} lie between 0 and 1, and some do not; for logits use tg.kl_div")
     if not count(p, None):
         return
-    if checks.some(xp, xp.abs(xp.sum(p, axis=axis) - 1.0) > checks._slack(xp, p)):
+    if checks.some(xp, xp.abs(xp.sum(p, axis=axis) - 1.0) > checks.slack(xp, p)):
         raise ValueError(
             f"{name}: {which} sum to 1 along axis {axis}, and some rows do not; for logits use tg.kl_div, and for unnormalised "
             "weights validate=False"
@@ -349,6 +351,7 @@ def _two_rows_of_logits(target_logits: Any, logits: Any, axis: Any, reduction: s
 
 
 def _same_shape(a: Any, b: Any, name: str, of_a: str, of_b: str) -> None:
+    checks.one_kind(a, b, name)
     if shape(a) != shape(b):
         raise ValueError(f"{name}: {of_a} of shape {shape(a)} and {of_b} of shape {shape(b)}; both need the same shape")
 

@@ -7,6 +7,7 @@ from tinygrad_sm import nd
 from tinygrad_sm.graph.namespaces import shape
 from tinygrad_sm.nd.floats import total
 from tinygrad_sm.nd.shapes import one_axis
+from tinygrad_sm.ops.helpers import lifted
 
 
 def of_class(xp, x, labels, axis):
@@ -45,6 +46,7 @@ def at_class(xp, amounts, labels, x, axis):
         for start, label, amount in zip(range(0, len(flat), classes), labels._flat, each, strict=True):
             flat[start + label % classes] = amount
         return nd.array.make(flat, x.shape, x.dtype)
+    amounts = lifted(xp, amounts, x) if type(amounts) is float else amounts
     return xp.where(is_class(xp, labels, x, axis), amounts, 0.0)
 
 

@@ -91,7 +91,7 @@ def _row_slope(z: Row, w: Row) -> Row:
     if not z:
         return z
     p = core.softmax_row(z)
-    shift = w[p.index(max(p))]
+    shift = w[z.index(max(z))]
     w = [v - shift for v in w]
     mean = total(products(z, p, w))
     return products(z, p, [v - mean for v in w])

@@ -13,10 +13,12 @@ from typing import Any
 
 from tinygrad_sm import nd
 from tinygrad_sm.family import checks, core, hard
-from tinygrad_sm.family.labels import centred, log_pulled_back, pulled_back
+from tinygrad_sm.family.labels import log_pulled_back, pulled_back
 from tinygrad_sm.family.masks import alignment, causal_mask, kept, offset
 from tinygrad_sm.graph import constant, fused
 from tinygrad_sm.graph.namespaces import shape
+from tinygrad_sm.graph.value import Value
+from tinygrad_sm.nd.floats import total
 from tinygrad_sm.nd.shapes import all_axes
 from tinygrad_sm.ops.helpers import count, keep, kept_shape, times
 
@@ -37,7 +39,7 @@ def softmax(xp, z, where=None, temperature=1.0, *, axis=-1):
     masks of anything else, and a ValueError for shapes that do not fit and temperatures that are not positive. On our own
     arrays every entry is within 4 units in the last place. (Bridle, Neurocomputing, 1990; Hinton et al., 1503.02531)
 
-    Rule: p (g - sum(g p)) / T; and for T -sum(g p (z - sum(z p))) / T^2.
+    Rule: p (g - sum(g p)) / T; and for T -sum(g p (z - sum(z p))) / T^2, as minus the sum of z times the former, over T.
 
     p_i = e^{z_i} / S gives dp_i/dz_j = p_i (1[i = j] - p_j). Contracted with g: sum_i g_i p_i (1[i = j] - p_j)
     = p_j (g_j - sum_i g_i p_i). With z / T for z that is divided by T; and as d(z_j / T)/dT = -z_j / T^2, the slope of p_i
@@ -59,7 +61,7 @@ def softmax(xp, z, where=None, temperature=1.0, *, axis=-1):
 def _(xp, g, p, z, where=None, temperature=1.0, *, axis):
     g = kept(xp, where, g, 0.0)
     of_z = _over_temperature(pulled_back(xp, p, g, axis), temperature)
-    return of_z, None, lambda: -(g * pulled_back(xp, p, _near(xp, p, z, where, axis), axis)) / temperature / temperature
+    return of_z, None, lambda: _for_temperature(xp, of_z, z, where, temperature, axis)
 
 
 @fused(conditioned=_of_temperature)
@@ -68,7 +70,7 @@ def log_softmax(xp, z, where=None, temperature=1.0, *, axis=-1):
 
     `where` and `temperature` are as for softmax, and so are the errors; what is masked gets -inf.
 
-    Rule: (g - p sum(g)) / T; and for T -sum(g (z - sum(z p))) / T^2.
+    Rule: (g - p sum(g)) / T; and for T -sum(g (z - sum(z p))) / T^2, as minus the sum of z times the former, over T.
 
     log p_i = z_i - log S gives d log p_i / dz_j = 1[i = j] - p_j. Contracted with g: g_j - p_j sum_i g_i. With z / T for z
     that is divided by T, and the slope of log p_i in T is -(z_i - sum_j p_j z_j) / T^2.
@@ -85,14 +87,8 @@ def log_softmax(xp, z, where=None, temperature=1.0, *, axis=-1):
 def _(xp, g, out, z, where=None, temperature=1.0, *, axis):
     g = kept(xp, where, g, 0.0)
     p = _softmax_again(z, where, temperature, axis)
-
-    def of_temperature():
-        below, _ = _below_largest(xp, z, where, 1.0, axis)
-        vanished = xp.equal(p, 0.0)
-        slope = centred(xp, p, xp.where(vanished, 0.0, below), axis) + xp.where(vanished, below, 0.0)
-        return -times(xp, g, slope) / temperature / temperature
-
-    return _over_temperature(log_pulled_back(xp, p, g, axis), temperature), None, of_temperature
+    of_z = _over_temperature(log_pulled_back(xp, p, g, axis), temperature)
+    return of_z, None, lambda: _for_temperature(xp, of_z, z, where, temperature, axis)
 
 
 @fused(conditioned=lambda name, *_, **settings: name != "z")  # m + log(1 + s), which may be nearly 0
@@ -203,6 +199,20 @@ def _below_largest(xp, z, where, temperature, axis):
     return _over_temperature(kept(xp, where, z, m) - m, temperature), m
 
 
+def _for_temperature(xp, of_z, z, where, temperature, axis):
+    """-sum(z dz) / T, dz the gradient for z: a step dT of the temperature does what the steps -z dT / T of the logits do.
+
+    Steps that are all alike do nothing, so that z less the largest does as well.
+    """
+    if type(z) is nd.Array and where is None and type(temperature) is float and axis in (-1, z.ndim - 1):  # in one pass
+        n = z.shape[-1]
+        rows = ((z._flat[at : at + n], of_z._flat[at : at + n]) for at in range(0, z.size, n or 1))
+        steps = [s * (m - v) for row, slopes in rows for m in (max(row),) for v, s in zip(row, slopes, strict=True) if s]
+        return total(steps) / temperature
+    below, _ = _below_largest(xp, z, where, 1.0, axis)
+    return -xp.sum(times(xp, of_z, below), axis=axis, keepdims=True) / temperature
+
+
 def _near(xp, p, z, where, axis):
     """z - m, and 0 where p is: what is infinitely far below, or masked, has no weight in the mean of z."""
     below, _ = _below_largest(xp, z, where, 1.0, axis)
@@ -220,7 +230,8 @@ def _others(xp, below, where, axis):
     place, k - 1 count with the others.
     """
     top = xp.equal(below, 0.0)
-    terms = kept(xp, where, xp.where(top, xp.expm1(below), xp.exp(below)), 0.0)
+    at_top = xp.expm1(below) if isinstance(below, Value) else 0.0  # plain data has no slopes
+    terms = kept(xp, where, xp.where(top, at_top, xp.exp(below)), 0.0)
     top = kept(xp, where, top, False)
     ties = xp.sum(xp.where(top, xp.ones_like(below), 0.0), axis=axis, keepdims=True)
     ties = kept(xp, _alive(xp, where, axis), ties, 1.0)

@@ -185,6 +185,7 @@ def _(xp: Any, logits: Any, targets: Any, *, axis: Any, reduction: str, validate
     logits = checks.numbers(logits, "sparsemax_loss")
     at = one_axis(axis, len(shape(logits)), "sparsemax_loss")
     checks.reduction(reduction, "sparsemax_loss")
+    checks.one_kind(logits, targets, "sparsemax_loss")
     return logits, checks.class_targets(xp, targets, shape(logits), at, "sparsemax_loss", validate=validate)
 
 

@@ -145,7 +145,7 @@ def _chunks(xp, z, axis, chunk):
     at = one_axis(axis, len(shape(z)), "online_softmax")
     size = shape(z)[at]
     for start in range(0, size, chunk):
-        yield z[(slice(None),) * at + (slice(start, min(start + chunk, size)),)]
+        yield z[(*(slice(None),) * at, slice(start, min(start + chunk, size)), ...)]
 
 
 @online_softmax.backward

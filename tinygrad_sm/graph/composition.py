@@ -58,7 +58,8 @@ class Fused(Op):
         """Whether a call's value (`name` ""), or the gradient of the input of that name, hangs on the inputs' last digits."""
         if not callable(self._conditioned):
             return self._conditioned
-        return self._conditioned(name, *inputs, **{**self._settings, **settings})
+        own = {key: settings[key] for key in self.setting_names if key in settings}  # without what was kept for the rule
+        return self._conditioned(name, *inputs, **{**self._settings, **own})
 
     def hard_inputs(self, function: F) -> F:
         """Decorates what yields the inputs on which the op is hard to get right: (name, inputs) or (name, inputs, keywords)."""

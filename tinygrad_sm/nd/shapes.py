@@ -68,7 +68,7 @@ def one_axis(axis: int, ndim: int, name: str) -> int:
     raise AxisError(f"{name}: axis {number} is out of range for {ndim} dimension(s), from {-ndim} to {ndim - 1}")
 
 
-def all_axes(axis: int | tuple[int, ...] | None, ndim: int, name: str) -> Shape:
+def all_axes(axis: int | Sequence[int] | None, ndim: int, name: str) -> Shape:
     """The axes meant by `axis` (an int, a tuple, or None for all of them), counted from the front and sorted."""
     if axis is None:
         return tuple(range(ndim))
