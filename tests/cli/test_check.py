@@ -44,6 +44,30 @@ def slightly(xp, x):
 def _(xp, g, out, x):
     return 2.0 * g * x * (1.0 + 1e-13)
 
+def probabilities(xp, z):
+    e = xp.exp(z - tg.constant(xp.max(z, axis=-1, keepdims=True)))
+    return e / xp.sum(e, axis=-1, keepdims=True)
+def rule(xp, g, p, z):
+    return p * (g - xp.sum(g * p, axis=-1, keepdims=True))
+@tg.fused
+def textbook(xp, z):
+    return probabilities(xp, z)
+textbook.backward(rule)
+@tg.fused
+def textbook_slightly_off(xp, z):
+    return probabilities(xp, z)
+textbook_slightly_off.backward(lambda xp, g, p, z: rule(xp, g, p, z) * (1.0 + 1e-14))
+@tg.fused
+def textbook_with_kernel(xp, z):
+    return probabilities(xp, z)
+textbook_with_kernel.backward(rule)
+textbook_with_kernel.kernel(tg.nd.Array)(lambda z: probabilities(tg.nd, z) * (1.0 + 1e-10))
+@tg.fused
+def textbook_with_inputs(xp, z):
+    return probabilities(xp, z)
+textbook_with_inputs.backward(rule)
+textbook_with_inputs.hard_inputs(lambda: [("margin 40", ([40.0, 0.0, 1.0],))])
+
 @tg.fused
 def root(xp, x):
     return xp.sqrt(x)
@@ -113,7 +137,11 @@ def run(tmp_path, monkeypatch):
         ("mine:cube --shape 2 --order 2", 0, "second derivative"),
         ("mine:wrong_softmax --shape 3,4", 1, "wrong_softmax is WRONG on '40 above': d out["),
         ("ops_of_mine.py:wrong_softmax --shape 3", 1, "wrong_softmax is WRONG"),
-        ("mine:slightly --shape 3", 1, "The formula itself looks right, but digits are lost"),
+        ("mine:slightly --shape 3", 1, "slightly is WRONG"),
+        ("mine:textbook --shape 2,4", 0, "textbook is right, but loses digits"),
+        ("mine:textbook_slightly_off --shape 2,4", 1, "textbook_slightly_off is WRONG"),
+        ("mine:textbook_with_kernel --shape 2,4", 1, "textbook_with_kernel is WRONG"),
+        ("mine:textbook_with_inputs", 1, "The formula is right, as a run on decimals shows, but digits are lost"),
         ("mine:root --shape 3", 0, "root is right"),
         ("mine:product --shape 2,3", 0, "product is right"),
         ("mine:product --shape 3 --shape 2x3", 0, "product is right"),

@@ -18,7 +18,6 @@ from tinygrad_sm.check.measuring import Accuracy
 from tinygrad_sm.check.verdicts import FAIL, PASS
 
 SHOWN = 10  # elements that are wrong
-ORDINARY, SMALL = "scale 1", 1e6  # inputs on which digits are rarely lost; an error in ulp that no wrong formula makes
 HARDEST = "hardest input"
 QUANTITIES = {"value": "value", "grad": "gradient", "second": "second derivative"}
 
@@ -36,7 +35,7 @@ def show_family(console: Console, found: Mapping[str, Comparison]) -> None:
     console.print(_summary("op", {c.name: _row(c.findings, c.limit, len(c.cases)) for c in found.values()}, console.width))
     wrong = [c for c in found.values() if not c]
     for c in wrong:
-        _show_wrong(console, c)
+        _show_wrong(console, c, [f for f in c.findings if not f.ulp <= c.limit])
     cases = sum(len(c.cases) for c in found.values())
     if wrong:
         console.print(Text(f"WRONG: {', '.join(c.name for c in wrong)}", "bold red"), soft_wrap=True)
@@ -50,23 +49,40 @@ def show_family(console: Console, found: Mapping[str, Comparison]) -> None:
     )
 
 
-def show_op(console: Console, c: Comparison, seed: int) -> None:
-    """One op: a line for each set of inputs, the elements that are wrong or the worst one, and why that is to be trusted."""
-    whole = c.table()
-    if max(map(cell_len, whole.split("\n"))) <= console.width:
+def show_op(console: Console, c: Comparison, seed: int, lossy: Sequence[str] = (), excused: Sequence[str] = ()) -> None:
+    """One op: a line for each set of inputs, the elements that are wrong or the worst one, and why that is to be trusted.
+
+    On the `lossy` inputs its formulas are right, and only digits are lost; of these, some are `excused`.
+    """
+    whole = "" if excused else c.table()
+    wrong = [f for f in c.findings if not f.ulp <= c.limit and f.case not in excused]
+    if whole and max(map(cell_len, whole.split("\n"))) <= console.width:
         console.print(f"{whole}\n")
     else:
         rows = {name: _row([f for f in c.findings if f.case == name], c.limit) for name in c.cases}
+        for name in excused:
+            rows[name]["verdict"] = Text("loses digits", "yellow")
         console.print(_summary("inputs", rows, console.width))
-        if c and c.worst.ulp:
+        if not wrong and c.worst.ulp:
             _show_finding(console, "farthest off", c.worst)
             console.print()
-        _show_wrong(console, c)
+        _show_wrong(console, c, wrong)
     figures = ", ".join(f"{QUANTITIES[q]} {reports.amount(ulp)}" for q, ulp in c.max_ulp.items())
-    verdict = Text(f"{c.name} is {'right' if c else 'WRONG'}", "bold green" if c else "bold red")
+    verdict = Text(f"{c.name} is {'WRONG' if wrong else 'right'}", "bold red" if wrong else "bold green")
+    if excused and not wrong:
+        verdict.append(", but loses digits", "bold yellow")
     console.print(verdict.append(f": at most {figures} ulp off (limit {c.limit:g}).", "not bold default"), soft_wrap=True)
     ran = f"the definition ran forward and backward on decimals of up to {c.digits} digits"
-    if c:
+    if excused and not wrong:
+        names = ", ".join(map(repr, excused))
+        _explain(
+            console,
+            f"Run on decimals, its rule and the derivative of its definition agree on all inputs ({c.digits} digits, seed "
+            f"{seed}). On floats digits are lost on {names}: something subtracts numbers that are nearly alike, such as "
+            "1 - p, or takes the exponential of a rounded difference. The hard inputs that an op carries, "
+            f"@{c.name}.hard_inputs, are judged strictly.",
+        )
+    elif not wrong:
         inputs = f"{len(c.cases)} sets of inputs" if c.cases[1:] else "the inputs"
         _explain(
             console,
@@ -75,20 +91,14 @@ def show_op(console: Console, c: Comparison, seed: int) -> None:
         )
     else:
         _explain(console, f"What is exact: {ran}. An ulp is one unit in the last place of a float (seed {seed}).")
-        if _only_digits(c):
-            console.print(DIGITS)
+        if {f.case for f in wrong} <= {*lossy}:
+            _explain(console, DIGITS)
 
 
 DIGITS = (
-    "The formula itself looks right, but digits are lost: something subtracts numbers that are nearly alike, such as p - 1. "
-    "Where the mathematics itself subtracts what the inputs say, @tg.fused(conditioned=True) says so."
+    "The formula is right, as a run on decimals shows, but digits are lost: something subtracts numbers that are nearly alike, "
+    "such as p - 1. Where the mathematics itself subtracts what the inputs say, @tg.fused(conditioned=True) says so."
 )
-
-
-def _only_digits(c: Comparison) -> bool:
-    """Whether what is wrong is a matter of digits: ordinary inputs are right, or all errors are small."""
-    ordinary = [f.ulp for f in c.findings if f.case == ORDINARY]
-    return all(f.ulp < SMALL for f in c.findings) or (bool(ordinary) and max(ordinary) < SMALL)
 
 
 def show_reports(console: Console, name: str, found: Mapping[str, Report]) -> None:
@@ -190,9 +200,9 @@ def _summary(heading: str, rows: Mapping[str, Mapping[str, Any]], width: int) ->
     return table
 
 
-def _show_wrong(console: Console, c: Comparison) -> None:
+def _show_wrong(console: Console, c: Comparison, wrong: list[Finding]) -> None:
     """The elements that are wrong, the worst first."""
-    wrong = sorted((f for f in c.findings if not f.ulp <= c.limit), key=lambda f: -f.ulp)
+    wrong = sorted(wrong, key=lambda f: -f.ulp)
     for finding in wrong[:SHOWN]:
         _show_finding(console, f"{c.name} is WRONG", finding)
     if wrong[SHOWN:]:

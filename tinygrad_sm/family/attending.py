@@ -229,6 +229,8 @@ def _():
     some, more = [[0.3, -1.2], [0.9, 0.1], [-0.4, 0.8]], [[0.7, 0.2], [-1.1, 0.5], [0.6, 1.3]]
     confident = [[0.2, 40.0], [0.4, -0.5], [0.1, 0.3]]
     yield "scale", (some, more, confident), {}
+    far = [[1e8 + x for x in row] for row in v]
+    yield "offset keys and values", (q, [[1e8 + 0.25 * j, 0.5 * j] for j in range(4)], far), {"scale": 1.0}
     yield "a batch of queries", ([some, more], confident, some), {}
     mask = [[True, False, True], [False, False, False], [True, True, False]]
     yield "masked", (some, confident, more), {"where": mask}

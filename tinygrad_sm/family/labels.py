@@ -4,6 +4,7 @@ from math import fsum
 from operator import mul
 
 from tinygrad_sm import nd
+from tinygrad_sm.graph import constant
 from tinygrad_sm.graph.namespaces import shape
 from tinygrad_sm.nd.floats import total
 from tinygrad_sm.nd.shapes import one_axis
@@ -71,17 +72,20 @@ def centred(xp, p, x, axis):
     """x - <p, x>: how far each x is above its mean under rows of probabilities p along `axis`.
 
     A shift of x cancels in it, since the probabilities sum to 1. So x is taken less its value at a class that has more than
-    half of them, where it is 0 then: nothing is left of 1 - p, there and in the derivatives.
+    half of them, where it is 0 then: nothing is left of 1 - p, there and in the derivatives. Without such a class x is taken
+    less its mean, and that once more: the rounding of a large mean is common to all of x, and would be left in their sum.
     """
     likely = p > 0.5
-    x = xp.where(likely, 0.0, x - xp.sum(xp.where(likely, x, 0.0), axis=axis, keepdims=True))
+    mean = constant(xp.sum(p * x, axis=axis, keepdims=True))
+    level = xp.sum(xp.where(likely, x, 0.0), axis=axis, keepdims=True)
+    level = xp.where(xp.any(likely, axis=axis, keepdims=True), level, mean)
+    x = xp.where(likely, 0.0, x - level)
     return x - xp.sum(p * x, axis=axis, keepdims=True)
 
 
 def _pulled_back_row(p, g):
-    if (top := max(p)) > 0.5:
-        shift = g[p.index(top)]
-        g = [v - shift for v in g]
+    shift = g[p.index(top)] if (top := max(p)) > 0.5 else total([*map(mul, p, g)])
+    g = [v - shift for v in g]
     mean = total([*map(mul, p, g)])
     return [v * (slope - mean) for v, slope in zip(p, g, strict=True)]
 
