@@ -209,6 +209,8 @@ def test_every_op_refuses_what_is_no_number_in_every_place(name):
     inputs, settings = CALLS.get(name, ((A,), {}))
     for place in range(len(inputs)):
         for bad in BAD:
+            if bad is None and (name, place) == ("linear_cross_entropy", 2):
+                continue  # there need be no bias
             given = [bad if i == place else x for i, x in enumerate(inputs)]
             if operation(name).variadic:
                 given = [given]

@@ -132,3 +132,36 @@ def test_the_graph_bounds_the_rounding_of_a_value():
 def test_kinks_and_jumps_of_floats(f, kind):
     found = differences.sides(f, 0.0, 1e-16)
     assert (found and found.kind) == kind
+
+
+def test_the_noise_of_a_staircase_is_found_farther_away():
+    found = noise.measured(lambda x: round(x[0] + 1 / 3, 5), [1 / 3], random.Random(0), 2**-52)
+    assert 1e-6 < found < 1e-5
+    assert noise.measured(lambda x: 2.0, [1.0], random.Random(0), 2**-52) == 2**-52
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_the_slope_of_one_side(side):
+    def f(x):
+        return math.exp(x) if (x - 0.5) * side >= 0.0 else math.nan
+
+    value, error = differences.ridders(f, 0.5, 1e-16, 2**-52, side=side)
+    assert abs(value - math.exp(0.5)) <= error < 1e-10
+    assert differences.ridders(f, 0.5, 1e-16, 2**-52)[1] == math.inf
+
+
+def test_noise_is_measured_on_the_side_that_is_there():
+    def f(x):
+        return math.nan if x[0] < 1.0 or x[1] > 0.0 else x[0] - x[1]
+
+    assert noise.measured(f, [1.0, 0.0], random.Random(0), 2**-52, {0: 1, 1: -1}) < 1e-14
+
+
+@pytest.mark.parametrize(("f", "kind"), [("x log x", "steep"), ("x sqrt x", "edge"), ("x + x x", "edge"), ("sqrt x", "steep")])
+def test_how_steep_an_edge_is(f, kind):
+    values = {"x log x": lambda x: x * x.ln() if x else x, "x sqrt x": lambda x: x * x.sqrt(), "x + x x": lambda x: x + x * x,
+              "sqrt x": lambda x: x.sqrt()}[f]  # fmt: skip
+    with localcontext(differences.arithmetic(DIGITS)):
+        h = Decimal("1e-20")
+        row = [Decimal("NaN")] * 2 + [values(j * h) for j in range(3)]
+        assert differences.exact_slope(row, h, DIGITS).kind == kind

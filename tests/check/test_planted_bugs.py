@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pytest
 
 import tinygrad_sm as tg
@@ -180,6 +181,130 @@ def test_a_rule_that_is_right_once_is_caught_at_the_second_derivative():
     assert not comparison and comparison.worst.quantity == "second"
     cube.backward(lambda xp, g, out, x: g * 3.0 * x * x)
     assert compare(cube, [1.5, -2.0], order=2)
+
+
+FLOWS = {
+    "as it is": lambda xp, g: g,
+    "its magnitude": lambda xp, g: xp.abs(g),
+    "only if positive": lambda xp, g: xp.where(g < 0.0, 0.0, g),
+    "doubled if negative": lambda xp, g: xp.where(g < 0.0, 2.0 * g, g),
+    "clipped at 5": lambda xp, g: xp.where(g > 5.0, 5.0, g),
+    "clipped at -5 and 5": lambda xp, g: xp.where(xp.abs(g) > 5.0, 5.0 * xp.sign(g), g),
+    "a square": lambda xp, g: g * g,
+    "1, whatever it is": lambda xp, g: xp.ones_like(g),
+}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("flow", FLOWS)
+def test_what_flows_into_a_single_output_is_of_either_sign_and_large(flow, seed):
+    @tg.fused
+    def total(xp, z):
+        m = tg.constant(xp.max(z))
+        return m + xp.log(xp.sum(xp.exp(z - m)))
+
+    total.kernel(nd.Array)(lambda z: tg.logsumexp(z))
+    total.backward(lambda xp, g, out, z: FLOWS[flow](xp, g) * tg.softmax(z))
+    assert compare(total, [0.3, -1.2, 0.9], seed=seed).ok is (flow == "as it is")
+
+
+@pytest.mark.parametrize("n", [2, 3, 200])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_what_flows_into_several_outputs_is_large_as_well(n, sign):
+    clipped = with_rule(lambda p, z, g: right(p, z, nd.where(sign * g > 5.0, sign * 5.0, g)))
+    assert not compare(clipped, logits(n, 1.0))
+
+
+def kept(kernel=lambda z: tg.softmax(z), slip=0.0):
+    """softmax that keeps its probabilities, of which the kernel and a call that is recorded know nothing."""
+
+    @tg.fused
+    def softmax(xp, z):
+        e = xp.exp(z - tg.constant(xp.max(z)))
+        return e / xp.sum(e)
+
+    def rule(xp, g, out, z, p=None):
+        recorded = isinstance(g, tg.Value)
+        p = tg.softmax(z) if p is None else p
+        return p * (g - xp.sum(g * p)) + (slip if recorded else 0.0)
+
+    softmax.kernel(nd.Array)(kernel)
+    softmax.keeping(lambda xp, z: (tg.softmax(z), {"p": tg.softmax(z)}))
+    softmax.backward(rule)
+    return softmax
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [lambda z: tg.softmax(z) * 1.1, lambda z: tg.softmax(z) * (1.0 + 1e-14), lambda z: tg.softmax(z)[:1]],
+)
+def test_the_kernel_of_an_op_that_keeps_something_is_judged(kernel):
+    z = [0.3, -1.2, 0.9]
+    assert compare(kept(), z)
+    comparison = compare(kept(kernel), z)
+    assert not comparison and comparison.worst.quantity == "value"
+    assert not compare(kept(kernel), tg.Value(z, requires_grad=False))
+
+
+@pytest.mark.parametrize("x", [[-40.0, 1.0], -40.0, np.asarray([1.0, -40.0])])
+def test_an_op_that_keeps_something_is_judged_where_nothing_is_recorded(x):
+    """Its body, which loses its digits, is what plain numbers take, and what is kept for the rule does not lose them."""
+
+    @tg.fused
+    def softplus(xp, x):
+        return xp.log(1.0 + xp.exp(x))
+
+    softplus.backward(lambda xp, g, out, x, p=None: g * (tg.sigmoid(x) if p is None else p))
+    softplus.keeping(lambda xp, x: (tg.softplus(x), {"p": tg.sigmoid(x)}))
+    comparison = compare(softplus, x)
+    assert not comparison and comparison.worst.where.startswith("plain out") and comparison.worst.got == 0.0
+    assert comparison.max_ulp["grad"] < 4
+
+
+def test_the_gradient_that_a_rule_records_is_judged_as_such():
+    assert compare(kept(), [0.3, -1.2, 0.9], order=2) and compare(kept(slip=1e-9), [0.3, -1.2, 0.9])
+    comparison = compare(kept(slip=1e-9), [0.3, -1.2, 0.9], order=2)
+    assert {x.quantity for x in comparison.findings if x.ulp > 8.0} == {"grad"}
+
+
+CUBES = {
+    "as it is": lambda xp, g, out, x: 3.0 * g * x * x,
+    "none": lambda xp, g, out, x: 3.0 * tg.constant(g) * x * x,
+    "a part of it": lambda xp, g, out, x: 3.0 * x * x * (g + 1e-9 * (g - tg.constant(g))),
+}
+
+
+@pytest.mark.parametrize("x", [1.7, [1.5, -2.0], [[1.0], [3.0]]])
+@pytest.mark.parametrize("flow", CUBES)
+def test_a_rule_that_drops_the_derivative_by_what_flows_in_is_caught(flow, x):
+    """Its own second derivative is right; that of its square is not, into whose rule something flows that depends on x."""
+
+    @tg.fused
+    def cube(xp, x):
+        return x * x * x
+
+    cube.backward(CUBES[flow])
+    assert compare(cube, x)
+    comparison = compare(cube, x, order=2)
+    assert comparison.ok is (flow == "as it is")
+    if not comparison:
+        assert comparison.worst.quantity == "second" and comparison.worst.where.startswith("d2 out / d x d g")
+    if type(x) is float:
+        bend = tg.hessian(lambda x: cube(x) ** 2, x)
+        assert (abs(bend / (30.0 * x**4) - 1.0) < 1e-12) is (flow == "as it is")
+
+
+def test_a_derivative_by_what_flows_in_that_only_a_sum_lacks_is_caught():
+    @tg.fused
+    def softmax(xp, z):
+        e = xp.exp(z - tg.constant(xp.max(z)))
+        return e / xp.sum(e)
+
+    softmax.kernel(nd.Array)(lambda z: tg.softmax(z))
+    softmax.backward(lambda xp, g, p, z: p * (g - xp.sum(tg.constant(g) * p)))
+    assert not compare(softmax, [0.3, -1.2, 0.9], order=2)
+    softmax.backward(lambda xp, g, p, z: p * (g - xp.sum(g * p)))
+    assert compare(softmax, [0.3, -1.2, 0.9], order=2)
 
 
 def test_a_second_derivative_that_is_wrong_in_the_twelfth_digit_is_caught():

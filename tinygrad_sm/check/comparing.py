@@ -99,19 +99,20 @@ def compare(
 
     `inputs` are numbers, lists, arrays or Values; those of floats get a gradient. `params` are its keywords: settings, and
     optional inputs, which are judged too. Without inputs the op's own hard inputs are judged, all of them. The numbers are
-    judged in the type of the inputs. With `order=2` second derivatives are judged, too.
+    judged in the type of the inputs. With `order=2` second derivatives are judged, too: by the inputs, and by what flows in.
 
     A value may be `limit` units in the last place off. So may each entry of a gradient, in the unit of sum |J| |g| with the
     exact Jacobian J: what the contraction with g cancels is forgiven, and nothing else. Each output alone flows in (of many,
-    a sample drawn from `seed`) and all of them together. An op made with `conditioned=True` is also forgiven what a rounding
-    of its inputs would change. Where an input is infinite or nan and the definition gives nan, it says nothing, and the
-    result is not judged.
+    a sample drawn from `seed`) and all of them together, with small and with large numbers of either sign. An op made with
+    `conditioned=True` is also forgiven what a rounding of its inputs would change. Where an input is infinite or nan and the
+    definition gives nan, it says nothing, and the result is not judged. Arrays of other libraries (numpy, torch) have no
+    kernel, so that values of wide rows of logits lose their range times eps there, and are called wrong.
 
     Raises a TypeError for anything but a fused op, for which there is `tg.gradcheck`, and for one whose definition cannot be
     run on decimals, and a ValueError when there is nothing to judge. An op of your own that fails is told as such, by name.
 
     >>> import tinygrad_sm as tg
-    >>> @tg.fused
+    >>> @tg.fused(conditioned=True)  # the gradient has a root near -1.28
     ... def swish(xp, x):
     ...     return x / (1.0 + xp.exp(-x))
     >>> @swish.backward

@@ -66,14 +66,22 @@ def _at_the_edge(values: Sequence[Decimal], step: Decimal, rounding: Decimal) ->
         return Slope(here * 0, Decimal("Infinity"), here * 0, here * 0, UNDEFINED)
     one, two = (near - here) / step, (far - here) / (2 * step)
     value = 2 * one - two
-    kind = STEEP if abs(one) > abs(two) * Decimal("1.2") else EDGE
+    grows = abs(one) - abs(two) > max(abs(one) * Decimal("1e-6"), 100 * rounding)  # as that of x log(x) at 0, ever more slowly
+    kind = STEEP if grows else EDGE
     return Slope(value, abs(value - one) + rounding, one, one, kind)
 
 
 def ridders(
-    phi: Callable[[float], float], x: float, noise: float, eps: float, rounded: Callable[[float], float] = float
+    phi: Callable[[float], float],
+    x: float,
+    noise: float,
+    eps: float,
+    rounded: Callable[[float], float] = float,
+    side: int | None = None,
 ) -> tuple[float, float]:
     """The slope of phi, a function of a coordinate, at x, and what it may be wrong by; `rounded` is the coordinate's own type.
+
+    With `side`, 1 or -1, it is that of the larger or the smaller numbers alone.
 
     Central differences with the steps that the floats really made, halved and extrapolated (C. Ridders, Advances in
     Engineering Software 4, 1982), from several first steps; the noise of the values, over the step, is part of the error.
@@ -81,7 +89,7 @@ def ridders(
     scale = max(1.0, abs(x))
     best, error = 0.0, inf
     for first in dict.fromkeys((scale / 4, scale / 64, scale / 4096, abs(x) / 4)):
-        estimates = [*_extrapolated(phi, x, first, noise, eps, rounded)]
+        estimates = [*_extrapolated(phi, x, first, noise, eps, rounded, side)]
         value, unsure = min(estimates, key=lambda found: found[1], default=(0.0, inf))
         agree = abs(value - best) <= 4 * (unsure + error)
         known = agree and error < inf
@@ -93,11 +101,18 @@ def ridders(
 
 
 def _extrapolated(
-    phi: Callable[[float], float], x: float, step: float, noise: float, eps: float, rounded: Callable[[float], float]
+    phi: Callable[[float], float],
+    x: float,
+    step: float,
+    noise: float,
+    eps: float,
+    rounded: Callable[[float], float],
+    side: int | None,
 ) -> Iterator[tuple[float, float]]:
     row: list[float] = []
+    powers = 2.0 if side else 4.0  # only what is central has no odd powers of the step
     for _ in range(HALVINGS + 1):
-        high, low = rounded(x + step), rounded(x - step)
+        high, low = (x if side == -1 else rounded(x + step)), (x if side == 1 else rounded(x - step))
         if not high > low:
             return
         up, down = phi(high), phi(low)
@@ -108,7 +123,7 @@ def _extrapolated(
         wide, here = high - low, max(noise, eps / 2 * max(abs(up), abs(down)))
         new = [(up - down) / wide]
         for j, old in enumerate(row):
-            new.append(new[j] + (new[j] - old) / (4.0 ** (j + 1) - 1))
+            new.append(new[j] + (new[j] - old) / (powers ** (j + 1) - 1))
             unsure = max(abs(new[j + 1] - new[j]), abs(new[j + 1] - old)) + 6 * here / (wide / 2)
             yield new[j + 1], unsure
             if unsure <= max(1e-9, 8 * eps) * abs(new[j + 1]):

@@ -8,7 +8,7 @@ from math import fsum, inf, isfinite, isnan, sqrt
 from random import Random
 from typing import Any
 
-from tinygrad_sm.check.differences import JUMP, KINK, Slope, arithmetic, ridders, sides
+from tinygrad_sm.check.differences import JUMP, KINK, UNDEFINED, Slope, arithmetic, ridders, sides
 from tinygrad_sm.check.noise import bound, measured
 from tinygrad_sm.check.proof import EACH, Flow, Proof, attempted
 from tinygrad_sm.check.reports import index_of
@@ -22,6 +22,7 @@ from tinygrad_sm.graph.value import recording
 
 PROJECTIONS = 3
 ROUGHLY = 1e-2  # of the terms that add up to a slope, which floats must be able to see
+NOWHERE = Slope(0.0, inf, 0.0, 0.0, UNDEFINED)
 FOUND = 16  # of the coordinates that disagree so many are looked at one by one
 
 
@@ -33,6 +34,8 @@ def estimate(subject: Subject, flows: Sequence[Flow], order: int, rng: Random) -
     for (name, flow), got in zip(flows, gradients, strict=True):
         rough = Rough(subject, flow, [float(v) for v in got], rng, cache)
         for k, (value, error, verdict, note) in enumerate(rough.verdicts()):
+            if subject.held.get(k) == 0:
+                continue  # f refuses every other number
             i, place = subject.where(k)
             index = index_of(place, shape(subject.inputs[i]))
             elements.append(Element(order, name, subject.names[i], i, index, got[k], value, error, verdict, note))
@@ -50,10 +53,11 @@ def hides_a_number(proof: Proof, flow: Sequence[float], order: int, rng: Random)
     visible = ROUGHLY if order == 1 else inf
     with localcontext(arithmetic(proof.digits)):
         if len(everything) <= EACH:
-            slopes = [proof.slope(k, flow) for k in everything]
+            movable = [k for k in everything if subject.held.get(k) != 0]
+            slopes = [proof.slope(k, flow) if k in movable else NOWHERE for k in everything]
             rough = Rough(subject, flow, [float(slope.value) for slope in slopes], rng, {})
-            largest = max(*sizes, *(abs(float(slope.value)) for slope in slopes))
-            for slope, (_, error, verdict, _) in zip(slopes, map(rough.element, everything), strict=True):
+            largest = max(*sizes, *(abs(float(slopes[k].value)) for k in movable), 0.0)
+            for slope, (_, error, verdict, _) in ((slopes[k], rough.element(k)) for k in movable):
                 kink = verdict == VALID_KINK and slope.kind != KINK
                 if verdict == FAIL or kink or error > visible * largest:
                     return True
@@ -75,7 +79,7 @@ class Rough:
         self.subject, self.flow, self.got, self.rng, self.cache = subject, flow, got, rng, cache
         self.start = [float(x) for x in subject.start]
         self.eps = max(2.0 ** (1 - precision_of(subject.inputs[i]).bits) for i in subject.differentiated)
-        self.noise = measured(self._value, self.start, rng, self.eps)
+        self.noise = measured(self._value, self.start, rng, self.eps, subject.held)
         if subject.by_hand is None:
             with recording(True):
                 outputs = subject.outputs(subject.arguments(self.start))
@@ -96,10 +100,11 @@ class Rough:
         everything = range(len(self.start))
         if len(self.start) <= EACH:
             return [self.element(k) for k in everything]
-        results: list[Any] = [(v, 0.0, PASS, "") for v in self.got]
+        results: list[Any] = [(v, inf, PASS, "") for v in self.got]
         found = {k for k in everything if not isfinite(self.got[k])}
         for _ in range(PROJECTIONS):
-            verdict, left = self._search([k for k in everything if k not in found], found)
+            verdict, left, unseen = self._search([k for k in everything if k not in found], found)
+            results = [(v, min(e, u), *rest) for (v, e, *rest), u in zip(results, unseen, strict=True)]
             for k in left:
                 results[k] = (self.got[k], inf, INCONCLUSIVE, "not looked at, since so many others disagree")
             if verdict == INCONCLUSIVE:
@@ -112,6 +117,8 @@ class Rough:
         return results
 
     def element(self, k: int) -> tuple[float, float, str, str]:
+        """(slope, what it may be wrong by, verdict, sentence) for one coordinate, which is moved alone."""
+
         def phi(t: float) -> float:
             numbers = [*self.start]
             numbers[k] = t
@@ -125,12 +132,13 @@ class Rough:
         x, got = self.start[k], self.got[k]
         if not isfinite(phi(x)):
             return 0.0, inf, INCONCLUSIVE, "f has no finite value here"
-        value, error = ridders(phi, x, self.noise, self.eps, rounded)
+        side = self.subject.held.get(k)
+        value, error = ridders(phi, x, self.noise, self.eps, rounded, side)
         verdict = self._verdict(got, value, error)
         if verdict != PASS:
             if got == 0 and all(phi(rounded(x + h)) == phi(x) for h in (0.25, -0.25, 1e-3, -1e-3, 1e-6, -1e-6)):
                 return 0.0, 0.0, PASS, ""
-            two = sides(phi, x, self.noise, rounded)
+            two = sides(phi, x, self.noise, rounded) if side is None else None
             if two is not None:
                 return self._at_a_kink(got, two)
         note = "the difference is not sure enough" if verdict == INCONCLUSIVE else ""
@@ -157,13 +165,13 @@ class Rough:
 
     # --- many coordinates at once
 
-    def _search(self, every: list[int], found: set[int]) -> tuple[str, set[int]]:
+    def _search(self, every: list[int], found: set[int]) -> tuple[str, set[int], list[float]]:
         """Adds the coordinates that disagree to `found`, by halves of a random sum that does.
 
-        Returns what the whole sum said, and the coordinates that were too many to look at.
+        Returns what the whole sum said, the coordinates that were too many to look at, and what the sum does not show of each.
         """
         direction = self.direction(every)
-        whole = self._along(every, direction)
+        whole, error = self._along(every, direction)
         groups = [every] if whole == FAIL else []
         while groups and len(found) < FOUND:
             group = groups.pop()
@@ -171,24 +179,28 @@ class Rough:
                 found.update(group)
                 continue
             middle = len(group) // 2
-            groups += [half for half in (group[:middle], group[middle:]) if self._along(half, direction) == FAIL]
-        return whole, {k for group in groups for k in group} - found
+            groups += [half for half in (group[:middle], group[middle:]) if self._along(half, direction)[0] == FAIL]
+        unseen = [error / abs(v) if v else inf for v in direction]
+        return whole, {k for group in groups for k in group} - found, unseen
 
     def direction(self, every: Sequence[int]) -> list[float]:
         """Random signs, times the typical size of each input."""
         direction, begin = [], 0
+        held = self.subject.held
         for i in self.subject.differentiated:
             size = len(flat(self.subject.inputs[i]))
             part = self.start[begin : begin + size]
-            begin += size
             typical = sqrt(fsum(x * x for x in part) / size) if size else 0.0
-            direction += [self.rng.choice((-1.0, 1.0)) * (typical or 1.0) for _ in part]
+            direction += [held.get(begin + k, self.rng.choice((-1.0, 1.0))) * (typical or 1.0) for k in range(size)]
+            begin += size
         return direction
 
-    def _along(self, group: Sequence[int], direction: Sequence[float]) -> str:
+    def _along(self, group: Sequence[int], direction: Sequence[float]) -> tuple[str, float]:
+        """The verdict on a sum of a group, and what may be wrong with it unseen."""
         terms = [self.got[k] * direction[k] for k in group]
         size = fsum(map(abs, terms))
-        return self._verdict(fsum(terms), *self.slope(group, direction, size), 64 * self.eps * size)
+        value, error = self.slope(group, direction, size)
+        return self._verdict(fsum(terms), value, error, 64 * self.eps * size), max(4 * error, 64 * self.eps * size)
 
     def slope(self, group: Sequence[int], direction: Sequence[float], size: float) -> tuple[float, float]:
         """The slope along a direction and what it may be wrong by; `size` is that of what adds up to it."""
@@ -199,7 +211,8 @@ class Rough:
                 numbers[k] += t * direction[k]
             return self._value(numbers)
 
-        return ridders(phi, 0.0, self.noise + self.eps / 2 * size, self.eps)
+        side = 1 if any(k in self.subject.held for k in group) else None
+        return ridders(phi, 0.0, self.noise + self.eps / 2 * size, self.eps, side=side)
 
 
 def taylor(value: Callable[[float], float], slope: float) -> float | None:

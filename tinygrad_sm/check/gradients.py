@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
+from functools import partial
 from math import isfinite
 from random import Random
 from typing import Any
 
 from tinygrad_sm.check.estimate import estimate, hides_a_number, taylor
-from tinygrad_sm.check.proof import Flow, Proof, prove
+from tinygrad_sm.check.noise import bound
+from tinygrad_sm.check.proof import Flow, Proof, attempted, prove
 from tinygrad_sm.check.replaying import replaying
 from tinygrad_sm.check.subjects import LeavesOpsError, Subject
 from tinygrad_sm.check.truth import flat
+from tinygrad_sm.check.units import precision_of
 from tinygrad_sm.check.verdicts import KINK, Element, Report
 from tinygrad_sm.graph import Value
 from tinygrad_sm.graph.namespaces import is_array, shape
-from tinygrad_sm.graph.value import plain
+from tinygrad_sm.graph.value import plain, recording
 
+CHANGED = "f changed its input in place"
+FACTORS = (2.0, 16.0, -16.0)  # powers of two, with which only subnormal numbers round
 ALL = 8  # up to so many outputs each is judged alone; of more, a sample
 
 
@@ -37,9 +43,11 @@ def gradcheck(
     `gradcheck(lambda *_: loss(model(x), y), *model.parameters())`.
 
     A function that leaves our ops is held against differences whose noise is measured and bounded, and an element that they
-    cannot settle is INCONCLUSIVE. A kink at which the gradient lies between the slopes of the two sides is valid. The report is
-    true only if everything is right; it also looks for two runs that differ, for inputs that were changed, and for a rule that
-    is not linear in what flows in.
+    cannot settle is INCONCLUSIVE. A kink at which the gradient lies between the slopes of the two sides is valid, and so must
+    the sum over a tie be. At the edge of the domain, where f raises a ValueError for numbers beside the inputs, the other side
+    counts; an element that f takes no other number for is not judged, and a remark says so. The report is true only if
+    everything is right; it also looks at the values on floats beside those on decimals, for two runs that differ, for inputs
+    that were changed, and for a rule that is not linear in what flows in. In second order what flows in depends on the inputs.
 
     Raises a TypeError when there is no gradient to judge, and a ValueError when there is nothing to differentiate.
 
@@ -64,9 +72,12 @@ def gradcheck(
     elements, method, problems, remarks, subject = _judged(subject, 1, rng)
     methods = [method]
     if order == 2 and not any(problem.startswith("two runs") for problem in problems):
-        second = subject.derivative(_dense([float(v) for v in subject.values(subject.start)], rng))
+        flow = _dense([float(v) for v in subject.values(subject.start)], rng)
+        kinks = any(e.verdict == KINK for e in elements)  # of the slant's own derivative nothing is known there
+        second = subject.derivative(flow, slanted=not kinks)
         try:
-            second.gradients([_dense(second.start, rng)], second.start)
+            if not all(map(isfinite, second.gradients([_dense(second.start, rng)], second.start)[0])):
+                second = subject.derivative(flow, slanted=False)
         except (TypeError, ValueError, AttributeError) as error:
             problems.append(f"the gradient cannot be differentiated: {error}")
         else:
@@ -74,8 +85,11 @@ def gradcheck(
             elements, methods = elements + more[0], [*methods, more[1]]
             problems += [f"second derivative: {problem}" for problem in more[2]]
             remarks += [f"second derivative: {remark}" for remark in more[3]]
-    if not _alike(before, [_numbers(x) for x in inputs]):
-        problems.append("f changed its input in place")
+    if CHANGED not in problems and not _alike(before, [_numbers(x) for x in inputs]):
+        problems.append(CHANGED)
+    remarks += [f"output {k} remembers nothing, so that it has no gradient to judge" for k in subject.forgotten]
+    unmoved = dict.fromkeys(subject.names[subject.where(k)[0]] for k, side in subject.held.items() if side == 0)
+    remarks += [f"input `{name}` cannot be moved; give it as Value(.., requires_grad=False)" for name in unmoved]
     shapes = [shape(x) if i in subject.differentiated else None for i, x in enumerate(subject.inputs)]
     plain_inputs = [name for name, s in zip(subject.names, shapes, strict=True) if s is None]
     if plain_inputs:
@@ -89,12 +103,19 @@ def _judged(subject: Subject, order: int, rng: Random) -> tuple[list[Element], s
     flows = _flows(values, rng)
     problems = _behaviour(subject, values, flows)
     proof, reasons = _proof(subject, flows[0][1], order, rng)
-    if proof is None:
+    proved = None
+    if proof is not None:
+        try:
+            proved = prove(proof, flows, order)
+        except LeavesOpsError as error:
+            reasons = [str(error)]
+    if proof is None or proved is None:
         elements = estimate(subject, flows, order, rng)
         method = "estimated by differences"
         remarks = [f"f leaves the ops of tinygrad_sm: {reason}" for reason in reasons]
     else:
-        elements, remarks, subject = prove(proof, flows, order), [], proof.subject
+        (elements, remarks), subject = proved, proof.subject
+        problems += _values_off(proof, values) if order == 1 else []
         graph = "of the recorded graph, the arrays it closes over lifted, " if subject.replays else ""
         method = f"exact differences {graph}on decimals of {proof.digits} digits"
     if all(e.verdict != KINK for e in elements):
@@ -108,12 +129,11 @@ def _proof(subject: Subject, flow: Sequence[float], order: int, rng: Random) -> 
     for candidate in (lambda: subject, lambda: replaying(subject)):
         try:
             proof = Proof(candidate(), rng)
-        except LeavesOpsError as error:
-            reasons.append(str(error))
-        else:
             if not proof.subject.replays or not hides_a_number(proof, flow, order, rng):
                 return proof, []
             reasons.append("its values move otherwise than what it recorded")
+        except LeavesOpsError as error:
+            reasons.append(str(error))
         if subject.by_hand is not None or subject.replays:
             break
     return None, [*dict.fromkeys(reasons)]
@@ -142,21 +162,52 @@ def _behaviour(subject: Subject, values: Sequence[float], flows: Sequence[Flow])
     first, again = subject.gradients(raw, subject.start), subject.gradients(raw, subject.start)
     if not _alike(values, [float(v) for v in subject.values(subject.start)]) or not _alike(first[0], again[0]):
         return ["two runs of f at the same inputs differ: fix its random numbers, or its state, before it is judged"]
+    problems = [CHANGED] if subject.changes_its_inputs(raw[0]) else []
     if subject.by_hand is not None:
-        return []
-    problems = []
-    nothing, double = subject.gradients([[0.0] * len(raw[0]), [2.0 * g for g in raw[0]]], subject.start)
-    if any(nothing):
+        return problems
+    nothing, *scaled = subject.gradients([[c * g for g in raw[0]] for c in (0.0, *FACTORS)], subject.start)
+    if any(nought and isfinite(a) for a, nought in zip(first[0], nothing, strict=True)):  # 0 times an infinite slope is nan
         problems.append("the gradient is not 0 when 0 flows in")
-    tiny = 1e-30  # products of subnormal numbers round
-    if any(b != 2 * a and abs(b - 2 * a) > tiny for a, b in zip(first[0], double, strict=True)):
-        problems.append("the gradient is not twice as large when twice as much flows in: the rule is not linear")
+    precisions = [precision_of(subject.inputs[i]) for i in subject.differentiated]
+    tiny = max(1e-30, 64 * 2.0 ** max(p.lowest for p in precisions))  # products of subnormal numbers round
+    large = 2.0 ** (min(p.highest for p in precisions) - 8)  # what is on the way may be larger yet, and overflow
+    for c, row in zip(FACTORS, scaled, strict=True):
+        if any(b != c * a and abs(b - c * a) > tiny and abs(c * a) < large for a, b in zip(first[0], row, strict=True)):
+            problems.append(
+                f"the gradient is not {c:g} times as large when {c:g} times as much flows in: the rule is not linear"
+            )
+            break
     return problems
+
+
+def _values_off(proof: Proof, values: Sequence[float]) -> list[str]:
+    """A value that floats get wrong, in a sentence: its gradient may be right, and is that of another function."""
+    subject, unit = proof.subject, Decimal(2.0 ** (1 - proof.precision.bits))
+    kept = int(proof.precision.bits * 0.30103)
+    coarse = [attempted(partial(subject.values, proof.start, max(1, kept - fewer))) or proof.here for fewer in (2, 1)]
+    for k, (got, exact) in enumerate(zip(values, proof.here, strict=True)):
+        if not exact.is_finite() or abs(exact) >= proof.most:
+            continue
+        lost = max(4 * abs(row[k] - exact) if row[k].is_finite() else Decimal(0) for row in coarse)
+        allowed = max(abs(exact) * max(Decimal("1e-8"), 1000 * unit), lost, proof.least)
+        off = not isfinite(got) or abs(Decimal(got) - exact) > allowed
+        if off and not (isfinite(got) and abs(Decimal(got) - exact) <= _rounding(subject, k, float(unit), len(values))):
+            return [f"output {k} is {got!r} on floats, and {float(exact)!r} on decimals"]
+    return []
+
+
+def _rounding(subject: Subject, k: int, unit: float, size: int) -> float:
+    """What rounding on the way may do to an output."""
+    with recording(True):
+        outputs = subject.outputs(subject.arguments(subject.start))
+    recorded = [y for y in outputs if isinstance(y, Value)]
+    return 64 * bound(recorded, [float(i == k) for i in range(size)], unit) if len(recorded) == len(outputs) else 0.0
 
 
 def _second_opinion(subject: Subject, flow: Sequence[float], rng: Random) -> list[str]:
     """Taylor's remainder along a random direction, which needs no step size: 2 is what a right gradient has."""
-    direction = [rng.uniform(-1.0, 1.0) * min(1.0, abs(x) or 1.0) for x in map(float, subject.start)]
+    held = [subject.held.get(k, 1) for k in range(len(subject.start))]
+    direction = [s * rng.random() * min(1.0, abs(float(x)) or 1.0) for s, x in zip(held, subject.start, strict=True)]
     slope = sum(float(g) * v for g, v in zip(subject.gradients([flow], subject.start)[0], direction, strict=True))
 
     def value(h: float) -> float:

@@ -16,13 +16,14 @@ from tinygrad_sm.check.truth import filled_with, flat, is_floating, one_hot_like
 from tinygrad_sm.check.units import Precision, precision_of
 from tinygrad_sm.graph import Fused, Value, composed, grad
 from tinygrad_sm.graph.namespaces import is_array, namespace_of, shape
-from tinygrad_sm.graph.value import plain
+from tinygrad_sm.graph.value import plain, recording
 
 DRAWS = 15  # from which a sum of magnitudes is estimated, where there are too many terms
 SMALL = 10_000  # elements of a Jacobian that is built whole,
 ROWS = 128  # and its rows
 FEW = 16  # inputs, beyond which sums over second derivatives are estimated
 SAMPLE = 6  # outputs or inputs taken of many
+OPPOSITE = -16.0  # a power of two, so that what flows in has as few bits as before
 
 
 class Finding(NamedTuple):
@@ -31,7 +32,7 @@ class Finding(NamedTuple):
     case: str
     quantity: str  # value, grad or second
     input: str  # with respect to which; "" for a value
-    index: tuple[int, ...]  # type: ignore[assignment]  # in the output or, of a derivative, in the input
+    index: tuple[int, ...]  # type: ignore[assignment]  # in the output or, of a derivative, in what it is taken by
     where: str  # for a reader, as "d out[1] / d z[0]"
     got: Any
     exact: Any
@@ -66,6 +67,10 @@ class Case:
         self.names, self.leaves = _leaves(op, args, named)
         with blaming(f"compare: the forward of {op.name}", op.name, "compare"):
             self.out = op(*args, **named, **settings)
+            self.values = {"out": plain(self.out)}
+            if op._kept is not None:  # then a call that is not recorded takes another forward
+                with recording(False):
+                    self.values["plain out"] = plain(op(*args, **named, **settings))
         self.exact = self._run(inputs, optional, digits)
         self.finite = all(isfinite(x) for v in (*args, *named.values()) if isinstance(v, Value) for x in flat(v))
         self.target: nd.Array = self.exact.output.data
@@ -88,20 +93,23 @@ class Case:
 
     def judge(self) -> None:
         """Value, gradient and second derivative, in this order."""
-        got, n = plain(self.out), self.target.size
-        if shape(got) != self.target.shape:
-            self._note("value", "", (), "the shape of out", str(shape(got)), str(self.target.shape), inf)
-            return
+        n = self.target.size
+        for where, got in self.values.items():
+            if shape(got) != self.target.shape:
+                self._note("value", "", (), f"the shape of {where}", str(shape(got)), str(self.target.shape), inf)
+                return
         if self.leaves and n <= ROWS and n * sum(self.sizes) <= SMALL:
             self.rows = [self._exact_slopes(one_hot_like(self.target, j)) for j in range(n)]
-        self._compare("value", "", "out", flat(got), self.target, None, self._shaken_values if self.leaves else None)
+        for where, got in self.values.items():
+            self._compare("value", "", where, flat(got), self.target, None, self._shaken_values if self.leaves else None)
         if not (self.leaves and n):
             return
         for j, g in self._inflows():
-            self._gradient(j, g)
+            self._gradients(j, g)
         if self.order == 2:
             for j in self._sample(flat(self.target)):
                 self._second_derivatives(j)
+            self._by_what_flows_in()
 
     # --- what flows in
 
@@ -122,15 +130,26 @@ class Case:
         return sorted(ends | {*self.rng.sample(places, SAMPLE - len(ends))})
 
     def _dense(self, n: int) -> list[float]:
-        """Numbers of few bits, so that every type holds them, of which none is its own power or magnitude."""
-        return [self.rng.choice((-1.0, 1.0)) * self.rng.choice((0.75, 1.25, 1.5, 1.75)) for _ in range(n)]
+        """Numbers of both signs (a single one is negative), none its own power, of few bits, so that every type holds them."""
+        numbers = [(-1.0, 1.0)[i % 2] * self.rng.choice((0.75, 1.25, 1.5, 1.75)) for i in range(n)]
+        self.rng.shuffle(numbers)
+        return numbers
 
     # --- gradients
 
-    def _gradient(self, j: int | None, g: list[float]) -> None:
+    def _gradients(self, j: int | None, g: list[float]) -> None:
+        """That for g and, if g is dense, for a larger one of the opposite signs: a rule may take its magnitude or clip it."""
         exact = self._contracted(j, g)
         terms = None if j is not None else self._terms(g)
-        got = self._slopes(self.out, filled_with(plain(self.out), g))
+        self._gradient(j, g, self._slopes(self.out, filled_with(plain(self.out), g)), exact, terms)
+        if terms is not None:
+            far = max((x for part in terms for x in flat(part) if x.is_finite()), default=0)
+            factor = OPPOSITE if far < 2 ** min(self._precision(x).highest for x in self.leaves) // 32 else -1.0
+            got = self._slopes(self.out, filled_with(plain(self.out), [factor * x for x in g]))
+            self._gradient(j, g, got, exact, terms, factor)
+
+    def _gradient(self, j: int | None, g: list[float], got: list, exact: list, terms: list | None, factor: float = 1.0) -> None:
+        """What came for `factor` times g, judged as that for g: where floats are subnormal their errors grow with it."""
         shaken: list[nd.Array] = []  # computed once, if it is asked for at all
         for k, name in enumerate(self.names):
 
@@ -140,7 +159,8 @@ class Case:
 
             where = f"d {self._output(j)} / d {name}"
             units = None if terms is None else flat(terms[k])
-            self._compare("grad", name, where, flat(got[k]), exact[k], units, rounding, self.leaves[k])
+            found = [x / factor for x in flat(got[k])]
+            self._compare("grad", name, where, found, exact[k], units, rounding, self.leaves[k])
 
     def _contracted(self, j: int | None, g: list[float]) -> list[nd.Array]:
         """The exact gradient for g."""
@@ -156,11 +176,11 @@ class Case:
             return [_total(nd.abs(row[k] * x) for row, x in zip(self.rows, g, strict=True)) for k in range(len(self.xs))]
         return _magnitudes(lambda c: self._exact_slopes(filled_with(self.target, [*map(mul, c, g)])), len(g), self.rng)
 
-    def _slopes(self, output: Value, g: Any = None, **how: Any) -> list[Any]:
+    def _slopes(self, output: Value, g: Any = None, by: Value | None = None, **how: Any) -> Any:
         """What the op's own rule gives."""
         rule = "rule" if self.out.op is self.op else "gradient"  # without one, that of its body
         with blaming(f"compare: the {rule} of {self.op.name}", self.op.name, "the rule of"):
-            return grad(output, self.leaves, grad_output=g, **how)
+            return grad(output, self.leaves if by is None else by, grad_output=g, **how)
 
     def _exact_slopes(self, g: Any, **how: Any) -> list[Any]:
         with blaming(f"compare: the gradient of {self.op.name}'s definition on decimals"):
@@ -169,14 +189,21 @@ class Case:
     # --- what a rounding of the inputs changes
 
     def _shaken_values(self) -> list[Decimal]:
-        """sum_k |J_jk| |x_k| for each output j."""
+        return self._magnified(self.xs)
+
+    def _magnified(self, vs: Sequence[nd.Array]) -> list[Decimal]:
+        """sum_k |J_jk| |v_k| for each output j."""
         if self.rows is not None:
-            return [_total(nd.sum(nd.abs(part * x)) for part, x in zip(row, self.xs, strict=True)).item() for row in self.rows]
+            return [_total(nd.sum(nd.abs(part * v)) for part, v in zip(row, vs, strict=True)).item() for row in self.rows]
         inflow = Value(filled_with(self.target, [1.0] * self.target.size))
         outflow = self._exact_slopes(inflow, create_graph=True)
+        return self._pushed(outflow, inflow, vs)
 
-        def along(c: list[float]) -> list[nd.Array]:  # a vjp is linear in what flows in: its derivative by that is the jvp
-            return [grad(_dot(outflow, self._scaled(c, self.xs)), inflow)]
+    def _pushed(self, outflow: list[Value], inflow: Value, vs: Sequence[nd.Array]) -> list[Decimal]:
+        """sum_k |A_jk| |v_k| for outflow = inflow A, which is linear: its derivative by what flows in is the jvp."""
+
+        def along(c: list[float]) -> list[nd.Array]:
+            return [grad(_dot(outflow, self._scaled(c, vs)), inflow)]
 
         return flat(_magnitudes(along, sum(self.sizes), self.rng)[0])
 
@@ -202,6 +229,7 @@ class Case:
         g, size = [float(i == j) for i in range(self.target.size)], sum(self.sizes)
         exact = self._exact_slopes(filled_with(self.target, g), create_graph=True)
         got = self._slopes(self.out, filled_with(plain(self.out), g), create_graph=True)
+        self._gradient(j, g, got, [x.data for x in exact], None)  # on Values the rule may take another path
         for i in self._sample([x for gradient in exact for x in flat(gradient)]):
             self._second(j, i, [float(i == k) for k in range(size)], exact, got)
         self._second(j, None, self._dense(size), exact, got)
@@ -224,6 +252,25 @@ class Case:
             unit = nd.maximum(nd.abs(terms[k]), nd.abs(exact[k].data) * height)
             where = f"d2 {self._output(j)} / d {by} d {name}"
             self._compare("second", name, where, flat(have[k]), should[k], flat(unit), rounding, self.leaves[k], others)
+
+    def _by_what_flows_in(self) -> None:
+        """The derivative of <gradient, v> by g, which is J v: where it is lost, that of any function of the output is wrong."""
+        flow, v = self._dense(self.target.size), self._dense(sum(self.sizes))
+        exact_g, g = Value(filled_with(self.target, flow)), Value(filled_with(plain(self.out), flow))
+        exact = self._exact_slopes(exact_g, create_graph=True)
+        got = self._slopes(self.out, g, create_graph=True)
+        exact_vs, vs = self._parts(v, self.xs), self._parts(v, [x.data for x in self.leaves])
+        for k, name in enumerate(self.names):
+            slope, exact_slope = _dot(got[k : k + 1], vs[k : k + 1]), _dot(exact[k : k + 1], exact_vs[k : k + 1])
+
+            def rounding(along: Value = exact_slope) -> list[Decimal]:
+                with composed():
+                    second = grad(along, self.exact.leaves, create_graph=True)
+                return self._pushed(second, exact_g, self.xs)
+
+            units = self._magnified([v if i == k else 0.0 * v for i, v in enumerate(exact_vs)])
+            have, should, where = self._slopes(slope, by=g), grad(exact_slope, exact_g), f"d2 out / d {name} d g"
+            self._compare("second", name, where, flat(have), should, units, rounding, self.leaves[k])
 
     def _shaken_curvature(self, gradients: list[Value], vs: Sequence[nd.Array]) -> list[nd.Array]:
         """sum_k |d entry / d x_k| |x_k| for each entry of the derivative of <gradients, vs>: third derivatives."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from math import comb, inf, isfinite, sqrt
 from random import Random
+from types import MappingProxyType
 
 from tinygrad_sm.check.truth import filled_with, flat
 from tinygrad_sm.graph import Value
@@ -14,19 +15,31 @@ from tinygrad_sm.graph.traversal import sweep
 SAMPLES = 8
 
 
-def measured(values: Callable[[Sequence[float]], float], point: Sequence[float], rng: Random, eps: float) -> float:
+def measured(
+    values: Callable[[Sequence[float]], float],
+    point: Sequence[float],
+    rng: Random,
+    eps: float,
+    held: Mapping[int, int] = MappingProxyType({}),
+) -> float:
     """The standard deviation of the rounding of a value, from its differences on eight points so near that it is a line.
 
     Differences of order k take a smooth function's own change away and multiply independent noise by sqrt((2k)! / k!^2)
     (J. Moré and S. Wild, Estimating computational noise, SIAM J. Sci. Comput. 33, 2011). At least half a unit of the value.
+    A coordinate in `held` moves to its side only.
 
     >>> from random import Random
     >>> 1e-10 < measured(lambda x: round(x[0], 9), [1 / 3], Random(0), 2**-52) < 1e-8
     True
     """
-    spacing = max(1e-9, 8 * eps) * max(1.0, *map(abs, point))
-    direction = [rng.uniform(-1.0, 1.0) for _ in point]
-    line = [values([x + i * spacing * v for x, v in zip(point, direction, strict=True)]) for i in range(SAMPLES)]
+    size = max(1.0, *map(abs, point))
+    spacing = max(1e-9, 8 * eps) * size
+    direction = [rng.uniform(-1.0, 1.0) if side is None else side * rng.random() for side in map(held.get, range(len(point)))]
+    while True:
+        line = [values([x + i * spacing * v for x, v in zip(point, direction, strict=True)]) for i in range(SAMPLES)]
+        if len({*line}) > SAMPLES // 2 or spacing >= 1e-3 * size:
+            break
+        spacing *= 100  # too near: values computed with coarser floats than the point is made of are a staircase
     if not all(map(isfinite, line)):
         return inf
     floor, largest = eps / 2 * max(map(abs, line)), 0.0

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal, localcontext
 from functools import partial
 from itertools import takewhile
-from math import inf, ulp
+from math import inf
 from random import Random
 from typing import Any
 
@@ -53,7 +53,10 @@ class Proof:
         self.here = subject.values(self.start, self.digits)
         self.scales = [min(abs(x), Decimal(1)) if x else Decimal(1) for x in self.start]
         self.precision = min((precision_of(subject.inputs[i]) for i in subject.differentiated), key=lambda p: p.bits)
-        self.sample = rng.sample(range(len(self.start)), min(SAMPLE, len(self.start)))  # the same for every flow
+        self.least = Decimal(2.0 ** (self.precision.lowest + self.precision.bits + 3))  # among such floats rounding is coarse
+        self.most = Decimal(2) ** self.precision.highest / 2
+        movable = [k for k in range(len(self.start)) if subject.held.get(k) != 0]
+        self.sample = rng.sample(movable, min(SAMPLE, len(movable)))  # the same for every flow
         self._must_follow()
         self._singles: dict[int, Callable[[Sequence[float]], Slope]] = {}
 
@@ -90,13 +93,15 @@ class Proof:
     def _must_follow(self) -> None:
         """Raises if a move too small for floats has another slope than one that floats can see."""
         flow = [Decimal(self.rng.choice((-1, 1)) * self.rng.uniform(0.5, 1.5)) if y.is_finite() else 0 for y in self.here]
-        visible = [max(1e-9 * min(abs(x) or 1.0, 1.0), 64 * self._ulp(float(x))) for x in self.subject.start]
+        visible, held = self.subject.visible(), self.subject.held
         with localcontext(arithmetic(self.digits)):
-            moves = [Decimal(h * self.rng.choice((-1, 1)) * self.rng.uniform(0.5, 1.5)) for h in visible]
+            moves = [
+                Decimal(h * held.get(k, self.rng.choice((-1, 1))) * self.rng.uniform(0.5, 1.5)) for k, h in enumerate(visible)
+            ]
             here = _contracted(flow, self.here)
 
             def value(t: Decimal) -> Decimal:
-                moved = [x + t * v for x, v in zip(self.start, moves, strict=True)]
+                moved = [x + t * Decimal(v) for x, v in zip(self.start, moves, strict=True)]
                 return _contracted(flow, self.subject.values(moved, self.digits))
 
             for side in (Decimal(1), Decimal(-1)):
@@ -110,9 +115,6 @@ class Proof:
                 "it does not follow moves that are too small for floats, so something in it computes with them"
             )
 
-    def _ulp(self, x: float) -> float:
-        return max(ulp(x), self.precision.ulp(x))
-
     def stencil(self, weights: dict[int, Decimal]) -> Callable[[Sequence[float]], Slope]:
         """The slopes along a direction, for whatever flows into the outputs: five values serve them all."""
         step = Decimal(1).scaleb(STEP)
@@ -125,8 +127,9 @@ class Proof:
         return [(weights, self.stencil(weights)) for weights in every]
 
     def random_weights(self, group: Iterable[int]) -> dict[int, Decimal]:
-        """A random direction along some coordinates, each in proportion to its scale."""
-        return {k: Decimal(self.rng.choice((-1, 1)) * self.rng.uniform(0.5, 1.5)) * self.scales[k] for k in group}
+        """A random direction along some coordinates, each in proportion to its scale, to a side where f takes it."""
+        sides = {k: self.subject.held.get(k, self.rng.choice((-1, 1))) for k in group}
+        return {k: Decimal(side * self.rng.uniform(0.5, 1.5)) * self.scales[k] for k, side in sides.items()}
 
     def _moved(self, weights: dict[int, Decimal], step: Decimal) -> list[Decimal]:
         numbers = [*self.start]
@@ -139,13 +142,13 @@ def _contracted(flow: Sequence[Any], values: Sequence[Decimal]) -> Decimal:
     return sum((Decimal(g) * y for g, y in zip(flow, values, strict=True) if g), Decimal(0))
 
 
-def prove(proof: Proof, flows: Sequence[Flow], order: int) -> list[Element]:
-    """A verdict on every coordinate for each of the flows, from exact slopes."""
+def prove(proof: Proof, flows: Sequence[Flow], order: int) -> tuple[list[Element], list[str]]:
+    """A verdict on every coordinate for each of the flows, from exact slopes; and remarks."""
     subject, start = proof.subject, proof.subject.start
     raw = [flow for _, flow in flows]
     with localcontext(arithmetic(proof.digits)):
         got = subject.gradients(raw, start)
-        rules = attempted(partial(subject.gradients, raw, proof.start, proof.digits))
+        rules, remarks = _rules(proof, raw)
         directions = [] if len(start) <= EACH else proof.directions()
         sizes = [attempted(partial(subject.magnitudes, flow, start)) or [0] * len(start) for flow in raw]
         sizes = [[Decimal(v) for v in row] for row in sizes]
@@ -170,14 +173,24 @@ def prove(proof: Proof, flows: Sequence[Flow], order: int) -> list[Element]:
                         note,
                     )
                 )
-    return elements
+    return elements, remarks
+
+
+def _rules(proof: Proof, flows: Sequence[Sequence[float]]) -> tuple[list[list] | None, list[str]]:
+    """What the rules give on decimals, if they run there."""
+    try:
+        return proof.subject.gradients(flows, proof.start, proof.digits), []
+    except Exception as error:  # whatever a user's rule does when it meets decimals
+        cause = error.__cause__ or error
+        remark = f"the rule does not run on decimals ({type(cause).__name__}: {cause}): judged on floats alone"
+        return None, [remark] if proof.subject.by_hand is None else []
 
 
 def attempted(run: Callable[[], Any]) -> Any:
     """What it gives, or None."""
     try:
         return run()
-    except Exception:  # whatever a user's rule does when it meets decimals: it is judged on floats alone
+    except Exception:  # whatever a user's rule does when it meets decimals of few digits, or numbers beside the point
         return None
 
 
@@ -237,22 +250,48 @@ class Judge:
         self.tiny = Decimal(2.0 ** (precision.lowest + precision.bits + 3)) * max(Decimal(1), *(Decimal(abs(g)) for g in flow))
         self.largest = Decimal(2) ** precision.highest
         self.natural = Decimal(0)
+        self.value = abs(_contracted(flow, proof.here))
+        self.seen: dict[int, Decimal] = {}  # what the best of the sums with this coordinate would not have shown
 
     def all(self) -> list[tuple[int, Slope, str, str]]:
         """(coordinate, its slope, verdict, sentence) for every coordinate."""
         found, unsettled = self._suspects() if self.directions else (range(len(self.claimed)), set())
         slopes = {k: self.proof.slope(k, self.flow) for k in found}
         sizes = [abs(v) for v in (*self.claimed, *(s.value for s in slopes.values())) if v.is_finite()]
-        self.natural = max([abs(_contracted(self.flow, self.proof.here)) * Decimal("1e-20"), *sizes])
+        self.natural = max([self.value * Decimal("1e-20"), *sizes])
         results = []
         for k, claimed in enumerate(self.claimed):
+            if self.proof.subject.held.get(k) == 0:
+                continue  # f refuses every other number
             if k in unsettled:
                 slope = Slope(Decimal("NaN"), inf, claimed, claimed, UNDEFINED)
                 results.append((k, slope, INCONCLUSIVE, "not looked at, since so many others disagree"))
                 continue
             # what the sums over many coordinates confirmed is the truth that the floats are held against
             slope = slopes.get(k) or Slope(claimed, abs(claimed) * RULE, claimed, claimed, SMOOTH)
-            results.append((k, slope, *self._verdict(slope, k)))
+            verdict = self._verdict(slope, k)
+            if k not in slopes:
+                slope = slope._replace(error=max(slope.error, self.seen.get(k, slope.error)))
+            results.append((k, slope, *verdict))
+        return self._kinks_together(results)
+
+    def _kinks_together(self, results: list[tuple[int, Slope, str, str]]) -> list[tuple[int, Slope, str, str]]:
+        """Of max at a tie each class may get from 0 to 1, but not all of them 1: kinks of a kind are moved together."""
+        for convex in (True, False):
+            kinks = [k for k, s, v, _ in results if v == VALID_KINK and s.kind == KINK and (s.right > s.left) is convex]
+            if len(kinks) < 2:
+                continue
+            scale = min(self.proof.scales[k] for k in kinks)
+            slope = self.proof.stencil(dict.fromkeys(kinks, scale))(self.flow)
+            low, high = sorted((slope.left / scale, slope.right / scale))
+            total = sum((self.got[k] for k in kinks), Decimal(0))
+            allowed = Decimal(FLOATS) * max(abs(low), abs(high)) + sum(self.forgiven[k] for k in kinks) + self.tiny
+            allowed += 100 * slope.error / scale + 1000 * self.eps * sum(abs(self.got[k]) for k in kinks)
+            if slope.kind in (SMOOTH, KINK) and not low - allowed <= total <= high + allowed:
+                note = (
+                    f"kink: moved together they have slopes {float(low):.6g} and {float(high):.6g}, and get {float(total):.6g}"
+                )
+                results = [(k, s, FAIL, note) if k in kinks else (k, s, v, n) for k, s, v, n in results]
         return results
 
     def _verdict(self, slope: Slope, k: int) -> tuple[str, str]:
@@ -269,6 +308,9 @@ class Judge:
         if got.is_infinite() and exact * got > 0 and abs(exact) >= self.largest / 2:
             return PASS, ""  # beyond the largest float
         allowed = max(Decimal(FLOATS) * abs(exact), 1000 * self.eps * abs(exact), self.tiny, self.forgiven[k])
+        # of a slope that is 0 only in the limit, as that of relu(x)**2 at 0, the step leaves something
+        if 100 * slope.error <= Decimal("1e-7") * max(self.value, Decimal(1)) / self.proof.scales[k]:
+            allowed = max(allowed, 100 * slope.error)
         verdict, note = self._at(slope, got, allowed)
         if self.rule is None:
             unsure = verdict == FAIL and slope.kind in (SMOOTH, EDGE) and abs(got - exact) <= Decimal("1e-13") * self.natural
@@ -280,10 +322,8 @@ class Judge:
         kind, low, high = slope.kind, *sorted((slope.left, slope.right))
         if kind == UNDEFINED:
             return INCONCLUSIVE, "f has no finite value here"
-        if kind == JUMP and self.order == 2 and low - allowed <= claimed <= high + allowed:
-            return VALID_KINK, "the gradient jumps here; this is the slope beside it"
         if kind == JUMP:
-            return INCONCLUSIVE, "f jumps here, so it has no derivative"
+            return self._at_a_jump(slope, claimed)
         if kind == STEEP:
             infinite = claimed.is_infinite() and (claimed > 0) == (slope.value > 0)
             return (VALID_KINK, "infinitely steep") if infinite else (INCONCLUSIVE, "f seems infinitely steep here")
@@ -300,6 +340,15 @@ class Judge:
         if 0 < largest * Decimal("1e-6") < unsure and unsure > RULE * self.natural + allowed:
             return INCONCLUSIVE, "the difference is not sure enough"
         return PASS, ""
+
+    def _at_a_jump(self, slope: Slope, claimed: Decimal) -> tuple[str, str]:
+        """A gradient that jumps up has any slope from those beside the jump to infinity."""
+        if self.order == 1:
+            return INCONCLUSIVE, "f jumps here, so it has no derivative"
+        beside = (slope.left, slope.right)
+        allowed = max(Decimal(FLOATS), 1000 * self.eps) * sum(map(abs, beside)) + abs(slope.value).scaleb(STEP - 15)
+        valid = claimed >= min(beside) - allowed if slope.value > 0 else claimed <= max(beside) + allowed
+        return (VALID_KINK, "the gradient jumps here; this is a slope of it") if valid else (FAIL, "the gradient jumps here")
 
     # --- many coordinates at once
 
@@ -357,4 +406,9 @@ class Judge:
         allowed = max(RULE * abs(slope.value), 100 * slope.error, rounding)
         if self.rule is None:
             allowed = max(allowed, Decimal(FLOATS) * abs(slope.value), 64 * self.eps * sum(map(abs, terms)))
-        return slope.kind in (SMOOTH, EDGE) and abs(sum(terms, Decimal(0)) - slope.value) <= allowed
+        confirmed = slope.kind in (SMOOTH, EDGE) and abs(sum(terms, Decimal(0)) - slope.value) <= allowed
+        for k in group if confirmed else ():
+            if weights[k]:
+                unseen = allowed / abs(weights[k])
+                self.seen[k] = min(unseen, self.seen.get(k, unseen))
+        return confirmed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import copy
 from typing import Any
 
 from tinygrad_sm import nd
@@ -20,6 +19,8 @@ def replaying(subject: Subject) -> Subject:
 
     What f computed with plain numbers stays there what it was at the point, so that somebody must look whether it moves.
     """
+    from copy import copy
+
     twin = copy(subject)
     twin.f, twin.replays = _replay(subject), True
     return twin

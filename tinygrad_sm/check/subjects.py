@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
+from math import isfinite, nan, ulp
 from typing import Any
 
 from tinygrad_sm import nd
 from tinygrad_sm.check.truth import filled_with, flat, is_floating, lifted
+from tinygrad_sm.check.units import precision_of
 from tinygrad_sm.graph import Value, composed, grad, history
 from tinygrad_sm.graph.composition import Fused
 from tinygrad_sm.graph.namespaces import as_data, is_array, kind_of, shape
@@ -14,6 +17,7 @@ from tinygrad_sm.graph.value import leaf, plain, recording
 from tinygrad_sm.nd.shapes import brief
 
 DIGITS = 30  # enough to know how large something is
+REFUSALS = (ValueError, ArithmeticError)  # what a function says to numbers outside of its domain
 
 
 class LeavesOpsError(Exception):
@@ -48,6 +52,9 @@ class Subject:
     def __init__(self, f: Callable[..., Any], inputs: Sequence[Any], gradient: Callable[..., Any] | None = None) -> None:
         self.f, self.by_hand = f, gradient
         self.replays = False  # on decimals it computes what was recorded on floats
+        self.forgotten: list[int] = []  # the outputs that are no Values, beside others that are
+        self._size: int | None = None  # of all outputs
+        self._held: dict[int, int] | None = None
         floating = [is_floating(x) and (not isinstance(x, Value) or x.requires_grad) for x in inputs]
         if not any(floating):
             floating = [is_number(x) for x in inputs]
@@ -105,6 +112,7 @@ class Subject:
                 raise TypeError(f"gradcheck: f returns numbers, arrays or Values, and gave {brief(y)}")
         if self.by_hand is None:
             values = [y for y in results if isinstance(y, Value)]
+            self.forgotten = [k for k, y in enumerate(results) if not isinstance(y, Value)]
             if not values:
                 raise TypeError(
                     f"gradcheck: f returned {brief(result)}, which remembers nothing, so that there is no gradient to judge; "
@@ -135,12 +143,67 @@ class Subject:
         return result
 
     def values(self, numbers: Sequence[Any], digits: int | None = None) -> list[Any]:
-        """The elements of all outputs, in one list."""
-        with recording(False):
-            outputs = self.outputs(self.arguments(numbers, digits))
+        """The elements of all outputs, in one list; nan where f refuses numbers that were moved out of its domain."""
+        moved = self._size is not None and any(a != b for a, b in zip(numbers, self.start, strict=True))
+        arguments = self.arguments(numbers, digits)
+        try:
+            with recording(False):
+                outputs = self.outputs(arguments)
+        except (LeavesOpsError, *REFUSALS) as error:
+            refused = isinstance(error, REFUSALS) or isinstance(error.__cause__, REFUSALS)
+            if moved and refused:
+                return [nan if digits is None else Decimal(nan)] * (self._size or 0)
+            raise
         if digits is not None:
             require_decimals(outputs)
-        return [v for y in outputs for v in (flat(y) if isinstance(y, Value) or is_array(y) else [float(y)])]
+        values = [v for y in outputs for v in (flat(y) if isinstance(y, Value) or is_array(y) else [float(y)])]
+        self._size = len(values)
+        return values
+
+    @property
+    def held(self) -> dict[int, int]:
+        """The coordinates that f refuses to have moved both ways: 1 if it takes them larger, -1 smaller, 0 neither."""
+        if self._held is None:
+            self._held = {}
+            here, moves = self.values(self.start), self.visible()
+            if all(map(isfinite, here)):
+                up, down = (self._refused(range(len(moves)), [side * h for h in moves]) for side in (1, -1))
+                self._held = {k: (k not in up) - (k not in down) for k in up | down}
+        return self._held
+
+    def visible(self) -> list[float]:
+        """For each coordinate a move that its floats can just see."""
+        precisions = [precision_of(self.inputs[i]) for i in self.differentiated for _ in flat(self.inputs[i])]
+        numbers = zip(map(float, self.start), precisions, strict=True)
+        return [max(1e-9 * min(abs(x) or 1.0, 1.0), 64 * max(ulp(x), precision.ulp(x))) for x, precision in numbers]
+
+    def _refused(self, group: Sequence[int], moves: Sequence[float]) -> set[int]:
+        """Those of a group that f refuses to have moved so, by halves."""
+        numbers = [float(x) for x in self.start]
+        for k in group:
+            numbers[k] += moves[k]
+        try:
+            with recording(False):
+                self.outputs(self.arguments(numbers))
+        except REFUSALS:
+            middle = len(group) // 2
+            halves = (group[:middle], group[middle:]) if middle else ()
+            return set(group) if not halves else set().union(*(self._refused(half, moves) for half in halves))
+        return set()
+
+    def changes_its_inputs(self, flow: Sequence[float]) -> bool:
+        """Whether a run, forward and backward, leaves other numbers in the inputs than it found there."""
+        arguments = self.arguments(self.start)
+        if self.by_hand is not None:
+            self.outputs(arguments)
+            self.by_hand(*arguments)
+        else:
+            with recording(True):
+                outputs = self.outputs(arguments)
+            pulled(outputs, [arguments[i] for i in self.differentiated], flow)
+        left = [v for i in self.differentiated for v in flat(arguments[i])]
+        found = [v for i in self.differentiated for v in flat(filled_with(self.inputs[i], flat(self.inputs[i])))]
+        return any(a != b and not (a != a and b != b) for a, b in zip(left, found, strict=True))
 
     def gradients(self, flows: Sequence[Sequence[float]], numbers: Sequence[Any], digits: int | None = None) -> list[list]:
         """For each of `flows`, one number an element of all outputs, the gradient at all coordinates."""
@@ -209,23 +272,31 @@ class Subject:
             row += flat(part)
         return row
 
-    def derivative(self, flow: Sequence[float]) -> Subject:
-        """The gradient of this function, as a function: its own check is one of the second derivatives."""
+    def derivative(self, flow: Sequence[float], slanted: bool) -> Subject:
+        """The gradient of this function, as a function: its own check is one of the second derivatives.
+
+        Slanted, what flows in depends on the inputs, as it does where the function is part of another: a rule must not drop
+        its derivative.
+        """
+        at = [float(v) for v in self.values(self.start)] if slanted else []
+        slants = [g / (1.0 + abs(v)) for g, v in zip(flow, at, strict=slanted)]
 
         def gradient(*arguments: Any) -> list[Value]:
             leaves = [arguments[i] for i in self.differentiated]
             with recording(True):
                 outputs, begin, total = self.outputs(arguments), 0, None
                 for y in outputs:
-                    part, begin = flow[begin : begin + y.size], begin + y.size
+                    here, begin = slice(begin, begin + y.size), begin + y.size
                     if y.requires_grad:
-                        gs = grad(y, leaves, grad_output=filled_with(y._data, part), create_graph=True)
+                        g = filled_with(y._data, flow[here])
+                        g = g + y * filled_with(y._data, slants[here]) if slants else g
+                        gs = grad(y, leaves, grad_output=g, create_graph=True)
                         total = gs if total is None else [a + b for a, b in zip(total, gs, strict=True)]
             return [leaf(filled_with(x._data, [0.0] * x.size)) for x in leaves] if total is None else total
 
         inputs = [leaf(x, cls) if i in self.differentiated and cls else x for i, (x, cls) in enumerate(self._kinds())]
         twin = Subject(gradient, inputs)
-        twin.names, twin.replays = self.names, self.replays
+        twin.names, twin.replays, twin._held = self.names, self.replays, self.held
         return twin
 
     def _kinds(self) -> list[tuple[Any, Any]]:

@@ -40,7 +40,8 @@ class Report:
     """The result of `tg.gradcheck`: true only if every element passes, or is a kink at which the gradient is a valid one.
 
     `elements` has them all, `worst` is the one to look at first, `verdicts` has for each input nested lists in its shape with
-    the worst verdict on each element, and `problems` says in sentences what is wrong besides, such as two runs that differ.
+    the worst verdict on each element (None on one that f refuses to have moved), and `problems` says in sentences what is wrong
+    besides, such as two runs that differ.
     """
 
     def __init__(
@@ -78,12 +79,12 @@ class Report:
 
     @property
     def verdicts(self) -> list[Any]:
-        """For each input, nested lists in its shape with the worst verdict on each element; None for one not differentiated."""
+        """For each input, nested lists in its shape with the worst verdict on each element; None where none is judged."""
         by_place = self._by_place()
 
         def nested(i: int, index: tuple[int, ...], rest: Sequence[int]) -> Any:
             if not rest:
-                return by_place[i, index].verdict
+                return by_place[i, index].verdict if (i, index) in by_place else None
             return [nested(i, (*index, k), rest[1:]) for k in range(rest[0])]
 
         return [None if shape is None else nested(i, (), shape) for i, shape in enumerate(self.shapes)]

@@ -10,7 +10,7 @@ from typing import Any
 from tinygrad_sm import nd
 from tinygrad_sm.family import checks, core, hard
 from tinygrad_sm.family.labels import at_class, is_class, less_one_hot, of_class, others
-from tinygrad_sm.family.probabilities import log_softmax, softmax
+from tinygrad_sm.family.probabilities import log_softmax, softmax, softmax_in_parts
 from tinygrad_sm.family.reduction import along, at_labels, counted, readable, reduced, share_of_rows, whole_of
 from tinygrad_sm.graph import constant, fused
 from tinygrad_sm.graph.namespaces import shape
@@ -106,6 +106,20 @@ def cross_entropy(
     return reduced(xp, losses, reduction, whole_of(xp, x, targets, weight, kept, axis, reduction), empty)
 
 
+@cross_entropy.keeping
+def _(xp, logits, targets, weight=None, temperature=1.0, **settings):
+    axis, reduction = settings["axis"], settings["reduction"]
+    if not settings["from_logits"] or settings["label_smoothing"] or not is_integer(targets):
+        return cross_entropy.forward(xp, logits, targets, weight, temperature, **settings), {}
+    kept, x, targets = readable(xp, logits, targets, settings["ignore_index"], axis)
+    p, below, others = softmax_in_parts(xp, x, temperature, axis)
+    losses = xp.squeeze(xp.log1p(others), axis=axis) - of_class(xp, below, targets, axis)
+    losses = losses if weight is None else counted(xp, at_labels(xp, weight, targets), losses)
+    losses = losses if kept is None else xp.where(kept, losses, 0.0)
+    whole = whole_of(xp, x, targets, weight, kept, axis, reduction)
+    return reduced(xp, losses, reduction, whole, settings["empty"]), {"p": p}
+
+
 def _log_p(xp, z, axis, temperature):
     return log_softmax(z, axis=axis) if _is_one(temperature) else log_softmax(z, axis=axis, temperature=temperature)
 
@@ -157,6 +171,7 @@ def _(
     from_logits,
     empty,
     validate,
+    p=None,
 ):
     kept, x, targets = readable(xp, logits, targets, ignore_index, axis)
     whole = whole_of(xp, x, targets, weight, kept, axis, reduction)
@@ -167,7 +182,8 @@ def _(
     if not from_logits:
         of_x = over(xp, -_wanted(xp, targets, x, weight, label_smoothing, axis) * g, x)
     else:
-        p = softmax(x, axis=axis) if _is_one(temperature) else softmax(x, axis=axis, temperature=temperature)
+        if p is None:
+            p = softmax(x, axis=axis) if _is_one(temperature) else softmax(x, axis=axis, temperature=temperature)
         pull = g if _is_one(temperature) else g / temperature
         if is_integer(targets) and not label_smoothing:
             pull = pull if weight is None else pull * xp.expand_dims(at_labels(xp, weight, targets), axis=axis)

@@ -54,7 +54,7 @@ def at_class(xp, amounts, labels, x, axis):
 def others(xp, x):
     """For each element of a vector the sum of the others, which keeps its digits also where one has nearly all: exactly 0 where
     it has all."""
-    top = is_class(xp, xp.argmax(x), x, -1)
+    top = is_class(xp, xp.argmax(xp.abs(x)), x, -1)
     return xp.where(top, xp.sum(xp.where(top, 0.0, x)), xp.sum(x) - x)
 
 
@@ -76,7 +76,7 @@ def centred(xp, p, x, axis):
     less its mean, and that once more: the rounding of a large mean is common to all of x, and would be left in their sum.
     """
     likely = p > 0.5
-    mean = constant(xp.sum(p * x, axis=axis, keepdims=True))
+    mean = xp.sum(constant(p) * x, axis=axis, keepdims=True)  # with a slope by x, which is taken less its mean as well
     level = xp.sum(xp.where(likely, x, 0.0), axis=axis, keepdims=True)
     level = xp.where(xp.any(likely, axis=axis, keepdims=True), level, mean)
     x = xp.where(likely, 0.0, x - level)

@@ -238,6 +238,15 @@ def _others(xp, below, where, axis):
     return xp.sum(terms, axis=axis, keepdims=True) + (ties - 1.0)
 
 
+def softmax_in_parts(xp, z, temperature, axis):
+    """(the softmax of z / T, z / T less its largest of each row, and the sum of exp of that less 1), from one exponential."""
+    below, _ = _below_largest(xp, z, None, temperature, axis)
+    e, top = xp.exp(below), xp.equal(below, 0.0)
+    ties = xp.sum(xp.where(top, xp.ones_like(below), 0.0), axis=axis, keepdims=True)
+    others = xp.sum(xp.where(top, 0.0, e), axis=axis, keepdims=True) + (ties - 1.0)
+    return e / (1.0 + others), below, others
+
+
 def _softmax_again(z, where, temperature, axis):
     """The softmax that a rule needs, without the settings that say nothing."""
     if where is None and type(temperature) is float and temperature == 1.0:

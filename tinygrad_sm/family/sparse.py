@@ -52,7 +52,7 @@ def _(xp, g, p, z, *, axis):
     return _by_weights(xp, xp.sign(p), g, axis)
 
 
-@fused
+@fused(conditioned=lambda name, z, axis: name == "z")
 def entmax15(xp, z, *, axis=-1):
     """1.5-entmax, halfway between softmax and sparsemax: max(z / 2 - tau, 0)^2 with tau such that it sums to 1. Shape of z.
 

@@ -96,9 +96,11 @@ def _slopes(xp, g, x, weight, bias, targets, settings, losses=None):
     of_x, of_weight, of_bias = [], 0.0, 0.0
     for some_x, some_labels, *flow in _portions(xp, weight, settings["chunk"], *rows, *flows):
         logits = _logits(some_x, weight, bias)
+        kept_for_rule = {}
         if losses is not None:
-            losses.append(_losses(logits, some_labels, settings["label_smoothing"]))
-        pull, *_ = cross_entropy.rule(xp, *(flow or [g]), None, logits, some_labels, **options)
+            some_losses, kept_for_rule = cross_entropy.with_kept(xp, (logits, some_labels), {**options, "reduction": "none"})
+            losses.append(some_losses)
+        pull, *_ = cross_entropy.rule(xp, *(flow or [g]), None, logits, some_labels, **options, **kept_for_rule)
         of_x.append(xp.matmul(pull, weight))
         of_weight = of_weight + xp.matmul(xp.matrix_transpose(pull), some_x)
         of_bias = of_bias + xp.sum(pull, axis=0)

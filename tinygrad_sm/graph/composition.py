@@ -94,7 +94,7 @@ def fused(
     that it subtracts what its inputs say, so that some digits are lost before it begins.
 
     >>> import tinygrad_sm as tg
-    >>> @tg.fused
+    >>> @tg.fused(conditioned=True)  # its gradient has a root near -1.28
     ... def swish(xp, x):
     ...     return x / (1.0 + xp.exp(-x))
     >>> @swish.backward

@@ -138,7 +138,7 @@ class Op:
         if self._kept is None:
             out = self._compute(xp, data, settings)
         else:
-            out, kept = self._compute(xp, data, settings, self._kept)
+            out, kept = self.with_kept(xp, data, settings)
             settings = {**settings, **kept}
         if len(data) > 1:
             inputs = [x if isinstance(x, Value) else d for x, d in zip(inputs, data, strict=True)]
@@ -202,6 +202,12 @@ class Op:
 
     def _forward_for(self, data: Sequence) -> Callable[..., Any]:
         return self.forward
+
+    def with_kept(self, xp: Any, data: Sequence, settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """The forward on plain data, and what it keeps for the rule; nothing where a kernel takes the forward over."""
+        if self._kept is None or self._forward_for(data) is not self.forward:
+            return self._compute(xp, data, settings), {}
+        return self._compute(xp, data, settings, self._kept)
 
     def _compute(self, xp: Any, data: Sequence, settings: dict[str, Any], forward: Callable[..., Any] | None = None) -> Any:
         """The forward on plain data, with errors that name the op and the shapes."""

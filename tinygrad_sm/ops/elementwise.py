@@ -7,6 +7,7 @@ from numbers import Real
 from tinygrad_sm import nd
 from tinygrad_sm.graph import primitive
 from tinygrad_sm.graph.namespaces import SCALARS
+from tinygrad_sm.graph.value import plain
 from tinygrad_sm.ops.helpers import divisor, gaussian, lifted, magnitude, over, special, sqrt_of, sqrt_of_pi, times
 
 # --- arithmetic
@@ -74,6 +75,8 @@ def pow(xp, a, b):
 def _by_base(xp, g, out, a, b):
     if type(b) in SCALARS and not b:
         return xp.zeros_like(a)  # a ** 0 is 1 everywhere
+    if isinstance(plain(a), nd.Decimals):
+        b = lifted(xp, b, a)  # the difference of two floats would be rounded
     return times(xp, g * b, xp.pow(a, b - 1))
 
 
