@@ -91,7 +91,9 @@ def test_a_row_that_is_all_minus_infinity_has_flat_derivatives():
 @given(row=st.lists(LOGITS, min_size=1, max_size=8), power=st.integers(-6, 6))
 def test_a_power_of_two_divides_the_logits_exactly(op, row, power):
     t = 2.0**power
-    assert op(row, temperature=t).tolist() == op([z / t for z in row]).tolist()
+    got, wanted = (tg.Value(x).tolist() for x in (op(row, temperature=t), op([z / t for z in row])))
+    # the logarithms of T = 1 leave out the rounding error of a far difference, and with it a half of the last place
+    assert got == (wanted if op in (tg.softmax, tg.softmin) else pytest.approx(wanted, rel=2.3e-16, abs=0.0))
 
 
 @every_op
