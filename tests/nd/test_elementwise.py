@@ -95,6 +95,8 @@ def test_operators_of_one_operand(x):
 def test_of_any_two_floats(name, drawn):
     with np.errstate(all="ignore"):
         expected = numpys(name)(*drawn)
+    if name == "pow":  # numpy takes the square root, which is nan at -inf, where IEEE's pow is inf
+        expected = np.where((drawn[0] == -np.inf) & (drawn[1] == 0.5), np.inf, expected)
     same(getattr(nd, name)(*map(nd.asarray, drawn)), expected, 2 if name == "pow" else 0)
 
 
