@@ -318,7 +318,7 @@ X = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
         ),
         (lambda: tg.attention(X, X, X, scale="big"), ValueError, "attention: scale is a finite number"),
         (lambda: tg.attention(X, X, X, scale=tg.Value(1.0)), TypeError, "attention: scale is a setting and has no gradient"),
-        (lambda: tg.attention(X, X, X, chunk=0), ValueError, "attention: chunk is how many keys are taken at a time, a whole"),
+        (lambda: tg.attention(X, X, X, chunk=0), ValueError, "attention: chunk is a whole number of at least 1, not 0"),
         (lambda: tg.attention(X, X, X, chunk=True), ValueError, "number of at least 1, not True"),
         (lambda: tg.attention(X, np.ones((3, 2)), nd.ones((3, 2))), TypeError, "attention: arrays of two libraries"),
         (lambda: tg.attention(X, X), TypeError, "attention: needs (q, k, v, causal, scale, chunk, where=), and got 2"),

@@ -251,7 +251,11 @@ X, W = [[1.0, 2.0]], [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
         (lambda: tg.linear_cross_entropy(1.0, W, None, 0), ValueError, "inputs of shape () and a weight"),
         (lambda: tg.linear_cross_entropy(X, W, [1.0], [0]), ValueError, "a bias of shape (1,) for a weight of shape (3, 2)"),
         (lambda: tg.linear_cross_entropy(X, W, 1.0, [0]), ValueError, "a bias of shape () for a weight of shape (3, 2)"),
-        (lambda: tg.linear_cross_entropy(X, W, None, [0], chunk=0), ValueError, "chunk is how many rows are taken at a time"),
+        (
+            lambda: tg.linear_cross_entropy(X, W, None, [0], chunk=0),
+            ValueError,
+            "linear_cross_entropy: chunk is a whole number of at least 1, not 0",
+        ),
         (
             lambda: tg.linear_cross_entropy(X, W, None, [0], reduction="max"),
             ValueError,

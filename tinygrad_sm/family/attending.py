@@ -12,7 +12,7 @@ from tinygrad_sm.family.probabilities import softmax
 from tinygrad_sm.graph import Value, fused
 from tinygrad_sm.graph.namespaces import SCALARS, shape
 from tinygrad_sm.graph.value import plain
-from tinygrad_sm.nd.shapes import broadcast_shapes
+from tinygrad_sm.nd.shapes import broadcast_shapes, whole_number
 from tinygrad_sm.ops.helpers import is_traced, sqrt_of
 
 
@@ -259,13 +259,7 @@ def _(xp: Any, q: Any, k: Any, v: Any, where: Any = None, *, causal: Any, scale:
     if scale is not None and (type(scale) not in SCALARS - {bool} or not isfinite(scale)):
         raise ValueError(f"attention: scale is a finite number, by default 1 / sqrt(E), not {scale!r}")
     if chunk is not None:
-        whole(chunk, "attention", "chunk", "how many keys are taken at a time")
+        whole_number(chunk, "attention: chunk")
     if where is None:
         return q, k, v
     return q, k, v, checks.mask(xp, where, (*batch, sizes[0][-2], sizes[1][-2]), "attention", "scores (..., L, S)")
-
-
-def whole(n: Any, name: str, setting: str, what: str) -> None:
-    """A whole number of at least 1."""
-    if type(n) is not int or n < 1:
-        raise ValueError(f"{name}: {setting} is {what}, a whole number of at least 1, not {n!r}")

@@ -91,10 +91,10 @@ def temperature(xp: Any, t: Any, sizes: Shape, axis: Any, name: str) -> Any:
     return t
 
 
-def reduction(kind: str, name: str) -> None:
-    """One of the four words."""
-    if kind not in REDUCTIONS:
-        raise ValueError(f"{name}: reduction is one of {', '.join(REDUCTIONS)}, not {kind!r}")
+def reduction(kind: str, name: str, words: tuple[str, ...] = REDUCTIONS) -> None:
+    """One of the words."""
+    if kind not in words:
+        raise ValueError(f"{name}: reduction is one of {', '.join(words)}, not {kind!r}")
 
 
 def loss_settings(name: str, kind: str, ignore_index: Any, empty: str) -> None:

@@ -257,7 +257,7 @@ def _log_of_one(t: float, p: float) -> float:
 @kl_div_probabilities.prepare
 def _(xp: Any, targets: Any, probabilities: Any, *, axis: Any, reduction: str, validate: bool) -> tuple:
     name = "kl_div_probabilities"
-    _reduction(reduction, name)
+    checks.reduction(reduction, name, REDUCTIONS)
     t, p = checks.numbers(targets, name, "target probabilities"), checks.numbers(probabilities, name, "probabilities")
     _same_shape(t, p, name, "targets", "probabilities")
     all_axes(axis, len(shape(t)), name)
@@ -336,7 +336,7 @@ def _row_entropy(row: Row) -> float:
 
 @entropy.prepare
 def _(xp: Any, logits: Any, *, axis: Any, reduction: str) -> tuple:
-    _reduction(reduction, "entropy")
+    checks.reduction(reduction, "entropy", REDUCTIONS)
     return (checks.logits_along(logits, axis, "entropy"),)
 
 
@@ -344,7 +344,7 @@ def _(xp: Any, logits: Any, *, axis: Any, reduction: str) -> tuple:
 
 
 def _two_rows_of_logits(target_logits: Any, logits: Any, axis: Any, reduction: str, name: str) -> tuple:
-    _reduction(reduction, name)
+    checks.reduction(reduction, name, REDUCTIONS)
     z, x = checks.logits_along(target_logits, axis, name), checks.logits_along(logits, axis, name)
     _same_shape(z, x, name, "target_logits", "logits")
     return z, x
@@ -354,11 +354,6 @@ def _same_shape(a: Any, b: Any, name: str, of_a: str, of_b: str) -> None:
     checks.one_kind(a, b, name)
     if shape(a) != shape(b):
         raise ValueError(f"{name}: {of_a} of shape {shape(a)} and {of_b} of shape {shape(b)}; both need the same shape")
-
-
-def _reduction(kind: str, name: str) -> None:
-    if kind not in REDUCTIONS:
-        raise ValueError(f"{name}: reduction is one of {', '.join(REDUCTIONS)}, not {kind!r}")
 
 
 def _hard_pairs():

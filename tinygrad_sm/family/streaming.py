@@ -13,7 +13,7 @@ from tinygrad_sm.graph import constant, fused
 from tinygrad_sm.graph.namespaces import shape
 from tinygrad_sm.graph.value import Value
 from tinygrad_sm.nd.floats import has_nan
-from tinygrad_sm.nd.shapes import flatten, one_axis
+from tinygrad_sm.nd.shapes import flatten, one_axis, whole_number
 from tinygrad_sm.ops.helpers import as_plain
 
 
@@ -160,8 +160,7 @@ def _(z, *, axis, chunk):
 
 @online_softmax.prepare
 def _(xp: Any, z: Any, *, axis: Any, chunk: Any) -> tuple:
-    if type(chunk) is not int or chunk < 1:
-        raise ValueError(f"online_softmax: chunk is how many logits are read at a time, an int of at least 1, not {chunk!r}")
+    whole_number(chunk, "online_softmax: chunk")
     return (checks.one_axis_or_all(z, axis, "online_softmax"),)
 
 

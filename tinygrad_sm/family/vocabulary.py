@@ -6,12 +6,12 @@ from functools import partial
 from typing import Any
 
 from tinygrad_sm.family import checks, hard
-from tinygrad_sm.family.attending import whole
 from tinygrad_sm.family.cross_entropies import cross_entropy
 from tinygrad_sm.family.reduction import readable, reduced, share_of_rows, whole_of
 from tinygrad_sm.graph import Value
 from tinygrad_sm.graph.composition import Fused
 from tinygrad_sm.graph.namespaces import shape
+from tinygrad_sm.nd.shapes import whole_number
 from tinygrad_sm.ops.linalg import linear
 
 AT_ONCE = 2**18  # logits: two megabytes, about what the caches of a processor hold
@@ -169,7 +169,7 @@ def _(xp: Any, x: Any, weight: Any, bias: Any, targets: Any, **settings: Any) ->
             f"{name}: a bias of shape {shape(bias)} for a weight of shape {sizes}; it should be {sizes[:1]} or None"
         )
     if settings["chunk"] is not None:
-        whole(settings["chunk"], name, "chunk", "how many rows are taken at a time")
+        whole_number(settings["chunk"], f"{name}: chunk")
     ignore_index, reduction = settings["ignore_index"], settings["reduction"]
     checks.loss_settings(name, reduction, ignore_index, settings["empty"])
     checks.fraction(settings["label_smoothing"], name, "label_smoothing")
