@@ -8,7 +8,7 @@ from typing import Any
 from tinygrad_sm import nd
 from tinygrad_sm.check.subjects import Subject
 from tinygrad_sm.check.truth import flat, is_floating, lifted
-from tinygrad_sm.graph import Op, Value, history
+from tinygrad_sm.graph import Value, history
 from tinygrad_sm.graph.namespaces import SCALARS, kind_of, shape
 from tinygrad_sm.graph.value import leaf, plain, recording
 from tinygrad_sm.ops.shapes import astype
@@ -51,21 +51,15 @@ def _replay(subject: Subject) -> Callable[..., Any]:
 
         for node in oldest_first:
             if node.op is not None:
-                settings = {key: node._params[key] for key in node.op.setting_names} if node._params else {}
-                made[id(node)] = _called(node.op, [seen(x) for x in node.inputs], settings)
+                made[id(node)] = _called(node, [seen(x) for x in node.inputs])
         return [seen(y) for y in outputs]
 
     return replayed
 
 
-def _called(op: Op, inputs: Sequence[Any], settings: dict[str, Any]) -> Any:
-    if op is astype:
-        return inputs[0]  # decimals are wider than any floats
-    if op.variadic:
-        return op([*inputs], **settings)
-    required = len(op.input_names) - len(op._defaults)
-    optional = dict(zip(op.input_names[required:], inputs[required:], strict=False))
-    return op(*inputs[:required], **optional, **settings)
+def _called(node: Value, inputs: Sequence[Any]) -> Any:
+    assert node.op is not None
+    return inputs[0] if node.op is astype else node.op.again(inputs, node._params)  # decimals are wider than any floats
 
 
 def _lifted(x: Any, digits: int) -> Any:

@@ -144,6 +144,14 @@ class Op:
             inputs = [x if isinstance(x, Value) else d for x, d in zip(inputs, data, strict=True)]
         return record(cls, self, out, tuple(inputs), tuple(data), settings)
 
+    def again(self, inputs: Sequence, params: dict[str, Any] | None) -> Any:
+        """The call that a node records, `inputs` and `node._params`, made once more, perhaps with other inputs."""
+        settings = {key: params[key] for key in self.setting_names} if params else {}
+        if self.variadic:
+            return self([*inputs], **settings)
+        optional = dict(zip(self.input_names[self._required :], inputs[self._required :], strict=False))
+        return self(*inputs[: self._required], **optional, **settings)
+
     def _bind(self, args: tuple, keywords: dict[str, Any]) -> tuple[Sequence, dict[str, Any]]:
         """Inputs and settings; settings may follow the required inputs by position, as in `x.sum(0)`."""
         if self.variadic:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 from tinygrad_sm.graph import Value
 from tinygrad_sm.graph.namespaces import as_data, shape
-from tinygrad_sm.graph.value import is_leaf, plain
+from tinygrad_sm.graph.value import is_leaf, next_order, plain
 from tinygrad_sm.ops.helpers import moved, moved_like
 
 
@@ -27,6 +28,37 @@ class LayerError(ValueError):
     def found_in(self, network: Module) -> None:
         """Notes under which name `network` has the layer."""
         self.path = next((path for path, part in network.named_modules() if part is self.layer), self.path)
+
+
+class Call:
+    """One call of a module: what has an order between `start` and `end`, which count down, was made in it."""
+
+    __slots__ = ("end", "module", "start")
+
+    def __init__(self, module: Module, start: int, end: int) -> None:
+        self.module, self.start, self.end = module, start, end
+
+
+# By the results that are still alive, so that a call is forgotten with its graph.
+_calls: WeakKeyDictionary[Value, list[Call]] = WeakKeyDictionary()
+
+
+def calls_of(value: Value) -> Sequence[Call]:
+    """The calls of modules of which `value` is a result, inner ones first: what a drawing frames.
+
+    >>> import tinygrad_sm as tg
+    >>> model = tg.nn.Sequential(tg.nn.Linear(2, 3), tg.nn.ReLU())
+    >>> [call.module.title() for call in calls_of(model([1.0, 2.0]))]
+    ['ReLU()', 'Sequential()']
+    """
+    return _calls.get(value, ())
+
+
+def _note(call: Call, outputs: Any) -> None:
+    """Remembers a call with those of its results that were computed in it."""
+    for x in outputs if isinstance(outputs, (list, tuple)) else outputs.values() if isinstance(outputs, dict) else [outputs]:
+        if isinstance(x, Value) and x.op is not None and call.end < x._order < call.start:
+            _calls.setdefault(x, []).append(call)
 
 
 class Module:
@@ -62,6 +94,7 @@ class Module:
             for path, module in [*self.named_modules()]:
                 _ = [*module._own(path)]  # afterwards nothing tells a lost parameter from a result kept for looking at
                 module._ran = True
+        start = next_order()
         try:
             outputs = self.forward(*inputs, **settings)
         except LayerError as error:
@@ -69,6 +102,7 @@ class Module:
             raise
         if outputs is None:
             raise TypeError(f"{self.title()}: forward returned None; does it end in `return`?")
+        _note(Call(self, start, next_order()), outputs)
         return outputs
 
     # --- what is in it
