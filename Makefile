@@ -8,7 +8,7 @@ PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two pips at once would spoil the environment
-.PHONY: help demo test test-all bench lint clean
+.PHONY: help demo test test-all bench gallery lint clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -25,6 +25,9 @@ test-all: test $(VENV)/.test-all ## the light tests, then the heavy ones
 bench: $(VENV)/.demo ## the benchmarks, against other engines
 	@$(BIN)/python benchmarks/run.py
 
+gallery: $(VENV)/.gallery ## draw the pictures and pages of viz/ afresh
+	@$(BIN)/python viz/all.py
+
 lint: $(VENV)/.lint ## style, types, and the floors of the house
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -38,10 +41,11 @@ clean: ## remove the environments, the builds and the caches
 # What each target installs beside the package. The stamps lie in the environment and go with it.
 $(VENV)/.demo: EXTRAS = [dot]
 $(VENV)/.test: EXTRAS = [test]
-$(VENV)/.test-all: EXTRAS = [test,truths,dot]
+$(VENV)/.test-all: EXTRAS = [test,truths,dot,plots,pages]
+$(VENV)/.gallery: EXTRAS = [dot,plots]
 $(VENV)/.lint: EXTRAS = [dev]
 
-$(VENV)/.demo $(VENV)/.test $(VENV)/.test-all $(VENV)/.lint: pyproject.toml | $(BIN)/pip
+$(VENV)/.demo $(VENV)/.test $(VENV)/.test-all $(VENV)/.gallery $(VENV)/.lint: pyproject.toml | $(BIN)/pip
 	@echo 'Installing tinygrad_sm$(EXTRAS) into $(VENV)'
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.$(EXTRAS)'
 	@touch $@

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 import tinygrad_sm as tg
-from tinygrad_sm.cli import check, demo, ops, train
+from tinygrad_sm.cli import check, demo, drawings, ops, play, train
 
 app = typer.Typer(
     add_completion=False,
@@ -16,6 +16,8 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("check")(check.check)
+app.command("draw")(drawings.draw)
+app.command("play")(play.play)
 app.command("ops")(ops.ops)
 
 

@@ -13,6 +13,7 @@ from tinygrad_sm.graph import Value
 from tinygrad_sm.graph.namespaces import namespace_of, shape
 from tinygrad_sm.graph.traversal import sweep
 from tinygrad_sm.graph.value import filled_like, nested_lists, plain, recording, seed_for
+from tinygrad_sm.viz.folding import Folded
 from tinygrad_sm.viz.scene import Node, Scene
 
 MOST = 256  # entries that a Jacobian may have to be worth looking at
@@ -28,12 +29,31 @@ class Flow:
     def __init__(self, gradients: dict[str, Any], contributions: dict[str, Any], order: list[str]) -> None:
         self.gradients, self.contributions, self.order = gradients, contributions, order
 
+    def through(self, folded: Scene) -> Flow:
+        """The same flow, of a full scene, as it goes through a folded one.
+
+        The gradient of a folded node is that of its result, if it has but one, and what an edge into it brings is the sum of
+        what those edges bring for which it stands.
+        """
+        gradients: dict[str, Any] = {}
+        contributions: dict[str, Any] = {}
+        boxes = [node for node in folded.nodes.values() if isinstance(node, Folded) and len(node.gives) == 1]
+        of = {box.gives[0].id: box.id for box in boxes}
+        for me in self.order:
+            if (drawn := of.get(me, me)) in folded.nodes:
+                gradients[drawn] = self.gradients[me]
+        for edge in folded.edges:
+            amounts = [self.contributions[me] for me in edge.members or (edge.id,) if me in self.contributions]
+            if amounts:
+                contributions[edge.id] = sum(amounts[1:], amounts[0])
+        return Flow(gradients, contributions, [*gradients])
+
 
 def flow_of(scene: Scene, output: Value, grad_output: Any = None) -> Flow:
     """The flow back from `output`, a node of the scene; `grad_output` (its shape) flows in, or 1 into a single number.
 
-    Nobody's `.grad` is touched. An output that depends on nothing differentiable has an empty flow. Raises a ValueError for an
-    output of several elements without `grad_output`.
+    In a folded scene it is that of the full one, as far as it is drawn. Nobody's `.grad` is touched. An output that depends on
+    nothing differentiable has an empty flow. Raises a ValueError for an output of several elements without `grad_output`.
 
     >>> import tinygrad_sm as tg
     >>> from tinygrad_sm.viz.scene import scene_of
@@ -43,6 +63,8 @@ def flow_of(scene: Scene, output: Value, grad_output: Any = None) -> Flow:
     >>> flow.gradients["n0"], flow.contributions, flow.order
     (7.0, {'n2_0': 1.0, 'n2_1': 1.0, 'n1_0': 3.0, 'n1_1': 3.0}, ['n2', 'n1', 'n0'])
     """
+    if scene.full is not None:
+        return flow_of(scene.full, output, grad_output).through(scene)
     gradients: dict[str, Any] = {}
     contributions: dict[str, Any] = {}
     seed = seed_for(output, plain(grad_output), "draw")

@@ -1,51 +1,21 @@
-"""From DOT text to a picture: which program lays it out, and how it is run.
-
-The `dot` of the system comes first, since people expect their own; the extra `tinygrad_sm[dot]` brings one where there is none.
-"""
+"""From DOT text to a picture that is whole: running the program that lays graphs out, and looking at what it gave."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
+
+from tinygrad_sm.viz.engines import EXTRA, asked_for, command, engines_after, find_engine, is_extra
 
 if TYPE_CHECKING:
     import os
+    import subprocess
 
 FONT = "DejaVu Sans"  # the widest that every engine knows the metrics of, so that text fits in any font that replaces it
 _FAMILIES = f"{FONT}, Verdana, Arial, Helvetica, sans-serif"
-_VARIABLE = "TINYGRAD_SM_DOT"
-_EXTRA = "graphviz-pure"  # the program of the extra
-_INSTALL = "pip install 'tinygrad_sm[dot]', or install the Graphviz of your system"
-_ENDS = {"svg": b"</svg>", "png": b"IEND\xaeB`\x82", "pdf": b"%%EOF"}
-
-
-def find_engine(engine: str | os.PathLike[str] | None = None) -> str:
-    """The path of the program that lays graphs out.
-
-    `engine` (a path or a name on PATH), else the environment variable TINYGRAD_SM_DOT, else `dot`, else that of the extra
-    `tinygrad_sm[dot]`. Raises a FileNotFoundError that says what to install.
-    """
-    import os
-
-    if asked := engine or os.environ.get(_VARIABLE):
-        if found := _which(os.fspath(asked)):
-            return found
-        source = "engine" if engine else f"the environment variable {_VARIABLE}"
-        raise FileNotFoundError(f"draw: {source} names {os.fspath(asked)!r}, and there is no such program")
-    if found := _which("dot") or _which(_EXTRA):
-        return found
-    raise FileNotFoundError(f"draw: a picture needs the program dot, and it was not found: {_INSTALL}")
-
-
-def _which(name: str) -> str | None:
-    """A program on PATH or beside this Python: notebooks often run without the environment's own folder on PATH."""
-    import os
-    import shutil
-    import sysconfig
-
-    schemes = sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user")
-    beside = os.pathsep.join(sysconfig.get_path("scripts", scheme) for scheme in schemes)
-    return shutil.which(name) or shutil.which(name, path=beside)
+_ENDS = {"png": b"IEND\xaeB`\x82", "pdf": b"%%EOF"}
+_TRIES = ((), ("-Gnewrank=true", "-Gsplines=line"))  # what is lost in ranking clusters or routing curves, the second brings
+_MOST_PIXELS, _LONGEST_SIDE = 25e6, 16_000  # of a png: 100 MB when opened, and what viewers can show
 
 
 def render(
@@ -55,44 +25,158 @@ def render(
     engine: str | os.PathLike[str] | None = None,
     ids: Iterable[str] = (),
     timeout: float = 60.0,
+    dpi: float = 192.0,
 ) -> bytes:
     """The picture of DOT text as "svg", "png" or "pdf".
 
     Some versions of dot complain and yet draw everything, so what counts is the picture: it must be whole, with every node and
-    edge of `ids` in it. Raises a FileNotFoundError when there is no program to draw with, and a RuntimeError that says what
-    went wrong when it fails, or takes longer than `timeout` seconds.
-    """
-    import os
-    import subprocess
+    edge of `ids` in it. If it is not, the engine tries once more with straight edges, and then the engines after it do, unless
+    it was asked for by name. A png has `dpi` pixels an inch, fewer where it would become larger than a viewer can show; the
+    extra has glyphs for Latin, Greek, Cyrillic and Hebrew only, and draws boxes for others in a png (never in an svg).
 
-    program = find_engine(engine)
-    is_extra = os.path.basename(program).startswith(_EXTRA)
-    if is_extra and kind == "pdf":
-        raise RuntimeError(f"draw: {_EXTRA} writes svg and png; for pdf install the Graphviz of your system, or save as svg")
-    command = [program, "-Kdot", f"-T{kind}"]
-    if kind == "png":
-        command += ["-Gdpi=192", "-Gsize=60,60"]  # sharp, and larger graphs shrink to 60 inches, as pixels cost memory
-        if is_extra:
-            source = source.replace(FONT, "Arial")  # the font that it has glyphs of
+    Raises a FileNotFoundError when there is no program to draw with, a ValueError for a `dpi` that is not positive, and a
+    RuntimeError that says what went wrong when the program fails, or all of it takes longer than `timeout` seconds.
+    """
+    import subprocess
+    import time
+    from contextlib import suppress
+
     try:
-        done = subprocess.run(command, input=source.encode(), capture_output=True, timeout=timeout)
-    except subprocess.TimeoutExpired:
-        raise RuntimeError(f"draw: {program} took longer than {timeout:g} s; draw fewer nodes with max_nodes=") from None
+        is_dpi = 0.0 < dpi < float("inf")
+    except TypeError:
+        is_dpi = False
+    if not is_dpi:
+        raise ValueError(f"draw: dpi is a positive number, the pixels of an inch, not {dpi!r}")
+    wanted, deadline = frozenset(ids), time.monotonic() + timeout
+
+    def drawn_by(program: str) -> bytes:
+        return _picture(program, source, kind, wanted, dpi, deadline)
+
+    first = find_engine(engine)
+    try:
+        try:
+            return drawn_by(first)
+        except RuntimeError:
+            for other in engines_after(first) if asked_for(engine) is None else ():
+                with suppress(RuntimeError):
+                    return drawn_by(other)
+            raise
+    except subprocess.TimeoutExpired as late:
+        raise RuntimeError(f"draw: {late.cmd} took longer than {timeout:g} s; draw fewer nodes with max_nodes=") from None
+
+
+def _picture(program: str, source: str, kind: str, ids: frozenset[str], dpi: float, deadline: float) -> bytes:
+    """The picture by one engine. Raises a RuntimeError that says what went wrong, or a TimeoutExpired."""
+    if is_extra(program) and kind == "pdf":
+        raise RuntimeError(f"draw: {EXTRA} writes svg and png; for pdf install the Graphviz of your system, or save as svg")
+    if is_extra(program) and kind == "png":
+        source = source.replace(FONT, "Arial")  # the font that it has glyphs of
+    for options in _TRIES:  # always as svg first, which can be looked into, and tells the size
+        svg, trouble = _run(program, "svg", options, source, deadline)
+        size, lack = _inspect(svg, ids)
+        if not lack:
+            break
+    else:
+        raise RuntimeError(f"draw: {program} gave no whole {kind}, not with straight edges either: {trouble or lack}")
+    if kind == "svg":
+        return svg.replace(f'font-family="{FONT}"'.encode(), f'font-family="{_FAMILIES}"'.encode())
+    if kind == "png":
+        options = (*options, f"-Gdpi={_affordable(dpi, *size):.6g}")
+    picture, trouble = _run(program, kind, options, source, deadline)
+    if not picture.rstrip().endswith(_ENDS[kind]):
+        raise RuntimeError(f"draw: {program} gave no whole {kind}: {trouble or 'it breaks off'}")
+    return picture
+
+
+def _run(program: str, kind: str, options: Sequence[str], source: str, deadline: float) -> tuple[bytes, str]:
+    """What an engine wrote, and the trouble that it told of."""
+    import subprocess
+    import time
+
+    try:
+        with subprocess.Popen(
+            command(program, kind, options),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # to be ended with its children: dot is often a script that starts the real one
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        ) as process:
+            try:
+                picture, errors = process.communicate(source.encode(errors="replace"), max(deadline - time.monotonic(), 0.0))
+            except BaseException:
+                _end(process)
+                raise
+    except subprocess.TimeoutExpired as late:
+        late.cmd = program
+        raise
     except OSError as error:
         raise RuntimeError(f"draw: {program} does not run: {error.strerror}") from None
-    picture = done.stdout
-    if not picture.rstrip().endswith(_ENDS[kind]) or (kind == "svg" and not _has_all(picture, ids)):
-        problem = done.stderr.decode(errors="replace").strip().partition("\n")[0] or f"exit status {done.returncode}"
-        raise RuntimeError(f"draw: {program} gave no whole {kind}: {problem}")
-    if done.returncode and kind != "svg":
-        render(source, "svg", engine=engine, ids=ids, timeout=timeout)  # raises when something is missing
-    return (
-        picture.replace(f'font-family="{FONT}"'.encode(), f'font-family="{_FAMILIES}"'.encode()) if kind == "svg" else picture
-    )
+    return picture, _trouble(errors.decode(errors="replace"), process.returncode)
 
 
-def _has_all(svg: bytes, ids: Iterable[str]) -> bool:
-    import re
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process and what it has started, which would otherwise go on and hold the pipes open."""
+    import os
+    import signal
+    import subprocess
+    import sys
+    from contextlib import suppress
 
-    there = {*re.findall(r' id="([^"]*)"', svg.decode())}
-    return there.issuperset(ids)
+    if sys.platform == "win32":
+        subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)
+    else:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+
+
+def _trouble(errors: str, status: int) -> str:
+    """The line that tells most of what a program complained of, else how it ended; "" when all is well."""
+    import signal
+
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    known = {-number.value: f"it was ended by {number.name}" for number in signal.Signals}
+    ending = known.get(status, f"exit status {status}") if status else ""
+    serious = [line for line in lines if "warning" not in line.lower()]
+    telling = [line for line in serious if "error" in line.lower()]
+    return (telling or serious or [": ".join(filter(None, [ending, *lines[:1]]))])[0]
+
+
+def _inspect(svg: bytes, ids: frozenset[str]) -> tuple[tuple[float, float], str]:
+    """Width and height of an SVG in points, and what it lacks: "" when it is whole."""
+    from xml.parsers import expat
+
+    there: set[str | None] = set()
+    root: list[tuple[str, dict[str, str]]] = []
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        there.add(attributes.get("id"))
+        if not root:
+            root.append((name, attributes))
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = start
+    try:
+        parser.Parse(svg, True)
+    except expat.ExpatError as error:
+        return (0.0, 0.0), f"it breaks off: {error}" if svg else "it is empty"
+    [(name, attributes)] = root
+    size = _points(attributes.get("width", "")), _points(attributes.get("height", ""))
+    if name != "svg":
+        return size, f"it is {name}"
+    missing = sorted(ids - there)
+    lack = f"{missing[0]} is missing" + (f", and {len(missing) - 1} more" if len(missing) > 1 else "") if missing else ""
+    return size, lack
+
+
+def _points(length: str) -> float:
+    number = length.removesuffix("pt")
+    return float(number) if number.replace(".", "", 1).isdigit() else 0.0
+
+
+def _affordable(dpi: float, width: float, height: float) -> float:
+    """Of a picture of so many points, the pixels of an inch: as asked, or as many as fit into the largest png."""
+    by_area = (_MOST_PIXELS / max(width * height, 1.0)) ** 0.5
+    by_side = _LONGEST_SIDE / max(width, height, 1.0)
+    return min(dpi, 72.0 * by_area, 72.0 * by_side)

@@ -49,28 +49,31 @@ class Node:
 class Edge:
     """An operand: the node `tail` goes into the node `head` as its input number `place`, which is called `word`.
 
-    `carries` says whether a gradient comes back along it.
+    `carries` says whether a gradient comes back along it. `members` are the ids of the edges for which one into a folded node
+    stands.
     """
 
-    __slots__ = ("carries", "head", "id", "place", "tail", "word")
+    __slots__ = ("carries", "head", "id", "members", "place", "tail", "word")
 
     def __init__(self, id: str, tail: str, head: str, place: int, word: str, carries: bool) -> None:  # noqa: A002
         self.id, self.tail, self.head, self.place, self.word, self.carries = id, tail, head, place, word, carries
+        self.members: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<{self.tail} -> {self.head}:{self.place}>"
 
 
 class Group:
-    """Nodes that belong together: one call of a module, or one side of a comparison.
+    """Nodes that belong together: one call of a module, one side of a comparison, or a block that is repeated.
 
-    `path` is the module's path in the outermost one, with that one's name in front where it has one.
+    `kind` is "module", "side" or "repeat"; a group stands for `times` equal ones in a row, of which it is the first. `path` is
+    the module's path in the outermost one, with that one's name in front where it has one.
     """
 
     __slots__ = ("id", "kind", "parent", "path", "times", "title")
 
     def __init__(self, id: str, kind: str, title: str, path: str = "", parent: Group | None = None) -> None:  # noqa: A002
-        self.id, self.kind, self.title, self.path, self.parent = id, kind, title, path, parent  # kind: "module" or "side"
+        self.id, self.kind, self.title, self.path, self.parent = id, kind, title, path, parent
         self.times = 1
 
     @property
@@ -90,10 +93,14 @@ class Group:
 
 
 class Scene:
-    """Nodes by id, oldest first; edges in the order of their heads, then of operands; groups, outer ones first."""
+    """Nodes by id, oldest first; edges in the order of their heads, then of operands; groups, outer ones first.
+
+    A folded scene has in `full` the one that it was made of.
+    """
 
     def __init__(self, nodes: dict[str, Node], edges: list[Edge], groups: list[Group], outputs: list[str]) -> None:
         self.nodes, self.edges, self.groups, self.outputs = nodes, edges, groups, outputs
+        self.full: Scene | None = None
 
     def id_of(self, value: Value) -> str | None:
         """The id of the node that shows a Value."""

@@ -56,7 +56,11 @@ def new_axes(ax: Any, name: str, *, size: tuple[float, float] = (6.0, 4.0), them
             picture._repr_png_ = partial(_png, figure)
         return dressed(made, ink_colour, paper_colour)
     if not isinstance(ax, Axes):
-        raise TypeError(f"{name}: ax is one Axes of matplotlib, such as plt.gca(), not {brief(ax)} (a {type(ax).__name__})")
+        raise TypeError(
+            f"{name}: ax is one Axes of matplotlib, such as plt.gca(), not {brief(ax)} (of type {type(ax).__name__})"
+        )
+    if ax.name != "rectilinear":
+        raise TypeError(f"{name}: ax is {ax.name}; the plot needs an Axes with straight x and y")
     if theme != "light":
         raise ValueError(
             f"{name}: theme is for a figure made here, and an ax that is given keeps its own colours; leave one out"
@@ -85,6 +89,13 @@ def panels(ax: Axes, *boxes: tuple[float, float, float, float]) -> list[Axes]:
     for panel in inside:
         panel.spines[["top", "right"]].set_visible(False)
     return inside
+
+
+def points_of(ax: Axes) -> tuple[float, float]:
+    """The width and height of this Axes as it is laid out now, in points, as font sizes are."""
+    ax.figure.figure.draw_without_rendering()  # lays the figure out
+    box = ax.get_window_extent()
+    return float(box.width) * 72 / ax.figure.dpi, float(box.height) * 72 / ax.figure.dpi
 
 
 def _png(figure: Figure) -> tuple[bytes, dict[str, int]]:
@@ -215,6 +226,19 @@ def written(x: float, digits: int = 3, *, sign: bool = False) -> str:
     return ("+" if sign and x > 0 else "") + text.replace("-", MINUS)
 
 
+def short(x: float) -> str:
+    """A number in five or six characters, so that it fits into a circle or a cell.
+
+    >>> short(0.25), short(-13.06), short(250.0), short(-4.1e-07)
+    ('0.25', '−13.1', '250', '−4e−7')
+    """
+    places = next((n for n, end in ((2, 9.995), (1, 99.95), (0, 9999.5)) if abs(x) < end), None)
+    if places is None or 0 < abs(x) < 0.005:
+        digit, _, exponent = f"{x:.0e}".partition("e")
+        return f"{digit}e{int(exponent)}".replace("-", MINUS)
+    return f"{x:.{places}f}".replace("-", MINUS)
+
+
 def class_names(labels: Any, n: int, name: str) -> list[str]:
     """The names of n classes as texts of a picture: `labels`, or "class 0" and so on where there are none.
 
@@ -228,3 +252,17 @@ def class_names(labels: Any, n: int, name: str) -> list[str]:
     if len(given) != n:
         raise ValueError(f"{name}: {len(given)} labels for {n} classes")
     return [cut(printable(str(label))).replace("$", r"\$") for label in given]  # between two $ matplotlib reads TeX
+
+
+def percent(part: int, whole: int, decimals: int = 1) -> str:
+    """A share in percent that is 0 or 100 only if none or all are meant.
+
+    >>> percent(3, 4), percent(9999, 10000), percent(1, 10000), percent(2, 3, decimals=0), percent(0, 0)
+    ('75 %', '>99.9 %', '<0.1 %', '67 %', 'none of 0')
+    """
+    if not whole:
+        return "none of 0"
+    shown, least = round(100 * part / whole, decimals), 10.0**-decimals
+    mark = "<" if part and not shown else ">" if part < whole and shown == 100 else ""
+    number_shown = least if mark == "<" else 100 - least if mark == ">" else shown
+    return f"{mark}{number_shown:.{decimals}f}".removesuffix("." + "0" * decimals) + " %"

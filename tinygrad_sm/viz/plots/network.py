@@ -11,8 +11,8 @@ from tinygrad_sm.graph import no_grad
 from tinygrad_sm.nd.shapes import brief, whole_number
 from tinygrad_sm.nn import MLP, Dropout, Linear, LogSoftmax, Module, Sequential, Softmax
 from tinygrad_sm.nn.layers import ACTIVATIONS
+from tinygrad_sm.viz.labels import cut
 from tinygrad_sm.viz.plots.axes import (
-    MINUS,
     class_names,
     floats,
     grey,
@@ -22,8 +22,9 @@ from tinygrad_sm.viz.plots.axes import (
     new_axes,
     palette,
     paper,
+    points_of,
     readable,
-    written,
+    short,
 )
 
 if TYPE_CHECKING:
@@ -33,28 +34,37 @@ NAME = "mlp_diagram"
 RADIUS = 0.33  # all lengths are in units of the distance between two circles of a column
 INCHES = 0.64  # which is so long at most
 LARGEST = (13.0, 10.0)  # inches of a figure made here
+LOOKS: dict[str, Any] = {
+    "weight > 0": "solid",
+    "weight < 0": (0, (4, 1.6)),
+    "weight 0": (0, (1, 3)),
+    "normalisation": (0, (3, 2.5)),
+}
+FEW = 40  # weights that are written on their lines if nothing else is asked for
 SMALLEST_TEXT = 5.5  # points, below which weights are left out unless they were asked for
 
 
 class Column:
-    """One column of circles: what it is, its units from top to bottom (all, or without those in the middle), where it stands."""
+    """One column of circles: what it is, its units from top to bottom (not all of many), and where it stands."""
+
+    x, distance = 0.0, 1.0  # where it stands, and how far apart its circles are
+    values: list[float] | None = None
 
     def __init__(self, heading: str, letter: str, size: int, max_units: int, has_bias: bool = False, detail: str = "") -> None:
-        self.heading, self.letter, self.size, self.has_bias, self.x = heading, letter, size, has_bias, 0.0
+        self.heading, self.letter, self.size, self.has_bias = heading, letter, size, has_bias
         self.elided = size > max_units
-        self.detail = ", ".join(filter(None, (detail, f"{size} units" if self.elided else "")))
+        self.detail = ", ".join(filter(None, (cut(detail, 12), f"{size} in all" if self.elided else "")))
         self.units = [*range(max_units - 1), size - 1] if self.elided else [*range(size)]
         self.rows = len(self.units) + self.elided
-        self.values: list[float] | None = None
 
     def y(self, place: int) -> float:
         """The height of the unit at a place among those shown; the place after the last is that of the bias."""
-        return (self.rows - 1) / 2 - place - (self.elided and place >= len(self.units) - 1)
+        return self.distance * ((self.rows - 1) / 2 - place - (self.elided and place >= len(self.units) - 1))
 
     @property
     def gap(self) -> float:
         """The height of the ellipsis."""
-        return self.y(len(self.units) - 2) - 1
+        return self.y(len(self.units) - 2) - self.distance
 
     @property
     def places(self) -> list[tuple[int, float]]:
@@ -79,8 +89,8 @@ def mlp_diagram(
 ) -> Axes:
     """The network with its inputs, hidden units, logits and, where there are several outputs, their softmax.
 
-    `model` is an MLP, a Linear layer, or a Sequential of such, with activations, Dropout and a last Softmax. A line is a weight:
-    the wider the larger, solid where positive and dashed where negative; squares are biases. The grey dashed lines are the
+    `model` is an MLP, a Linear layer, or a Sequential of such, with activations, Dropout and a last Softmax. A line is a
+    weight: the wider the larger, solid where positive and dashed where negative; squares are biases. Thin grey lines are the
     normalisation: every probability depends on every logit. With `x`, one row of inputs, the circles show what is computed
     from it, and the likeliest class is outlined. Of a layer of more than `max_units` units the first and the last are drawn.
     Weights are written on their lines where there is room, or as `numbers` says. `labels` are the names of the classes.
@@ -96,44 +106,37 @@ def mlp_diagram(
     """
     max_units = whole_number(max_units, f"{NAME}: max_units", 2)
     layers, last = _layers_of(model)
-    weights = [floats(layer.weight, f"{NAME}: weight of layer {i}", 2, finite=True) for i, (layer, _, _) in enumerate(layers)]
-    biases = [
-        None if layer.bias is None else floats(layer.bias, f"{NAME}: bias of layer {i}", 1, finite=True)
-        for i, (layer, _, _) in enumerate(layers)
-    ]
     columns = _columns(layers, last, max_units)
-    names = class_names(labels, columns[-1].size, NAME) if labels is not None or x is not None else []
+    tails, heads = columns[: len(layers)], columns[1 : len(layers) + 1]
+    names = class_names(labels, columns[-1].size, NAME) if labels is not None or (x is not None and last) else []
     if x is not None:
         _compute(columns, layers, last, x)
-    heads = [len(column.units) for column in columns[1 : len(layers) + 1]]
-    many = sum((len(a.units) + a.has_bias) * m for a, m in zip(columns, heads, strict=False)) > 40
-    wanted = not many if numbers is None else bool(numbers)
-    step = max(2.6, 0.62 * (max(heads) + 1)) if wanted else 2.6
-    for i, column in enumerate(columns):
-        column.x = i * step
+    few = sum((len(tail.units) + tail.has_bias) * len(head.units) for tail, head in zip(tails, heads, strict=True)) <= FEW
+    wanted = few if numbers is None else bool(numbers)
+    most = max(head.rows for head in heads)
+    left, right, bottom, top = _arrange(columns, max(2.6, 0.62 * (most + 1)) if wanted else 2.6, 1.6 if wanted else 1.0)
+    right += 0.13 * max(map(len, names), default=0)
+    edges = [*_edges(tails, heads, layers)]
+    entries = len({(w > 0) - (w < 0) for *_, w in edges}) + (last is not None)  # of the key
+    across = min(entries, int((right - left) / 2.15))
+    bottom -= 0.35 * (-(-entries // across) - 1)
 
-    widest = max(map(len, names), default=0)
-    left, right = -0.9, columns[-1].x + 0.9 + 0.13 * widest
-    bottom, top = min(column.bottom for column in columns) - 1.5, max(column.y(0) for column in columns) + 1.55
     scale = min(INCHES, LARGEST[0] / (right - left), LARGEST[1] / (top - bottom))
     ax = new_axes(ax, NAME, size=((right - left) * scale, (top - bottom) * scale), theme=theme)
     ax.set_axis_off()
     ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
-    point = _points_per_unit(ax)
-
-    _draw_weights(ax, columns, weights, biases)
-    if len(columns) > len(layers) + 1:
-        _draw_normalisation(ax, columns[-2], columns[-1])
-    if wanted:
-        size = min(0.17, 0.8 / (max(heads) + 1)) * point
-        if numbers or size >= SMALLEST_TEXT:
-            _write_weights(ax, columns, weights, biases, size)
+    point = points_of(ax)[1] / (top - bottom)  # how many points are one unit of length
+    _draw_weights(ax, edges, min(1.0, point / (72 * INCHES)))
+    size = min(0.17, 0.8 / (most + 1)) * point
+    if wanted and (numbers or size >= SMALLEST_TEXT):
+        _write_weights(ax, columns, edges, size)
+    if last:
+        _draw_normalisation(ax, *columns[-2:])
     for column in columns:
         _draw_column(ax, column, top, point, outlined=last is not None and column is columns[-1])
-    last_column = columns[-1]
-    for unit, y in last_column.places if names else ():
-        ax.text(last_column.x + 0.5, y, names[unit], va="center", ha="left", color=ink(ax), fontsize=0.2 * point)
-    ax.legend_ = _key(ax, point, with_softmax=last is not None)
+    for unit, y in columns[-1].places if names else ():
+        ax.text(columns[-1].x + 0.5, y, names[unit], va="center", ha="left", color=ink(ax), fontsize=0.2 * point)
+    _draw_key(ax, point, across)
     return ax
 
 
@@ -172,7 +175,7 @@ def _layers_of(model: Any) -> tuple[list[Layer], Callable[[Any], Any] | None]:
 
 def _parts(model: Any) -> Iterator[Any]:
     """The Linear layers, activations and Softmaxes of a network in the order of its forward."""
-    kinds = {MLP, Sequential, Linear}
+    kinds = (MLP, Sequential, Linear)
     kind = next((kind for kind in kinds if isinstance(model, kind) and type(model).forward is kind.forward), None)
     if kind is Sequential:
         for part in model:
@@ -205,7 +208,7 @@ def _title(part: Any) -> str:
 def _name(part: Any) -> str:
     """What an activation is called."""
     name = getattr(part, "name", None) or getattr(part, "__name__", type(part).__name__)
-    return "activation" if name == "<lambda>" else str(name).lower()
+    return "activation" if name == "<lambda>" else cut(str(name).lower(), 12)
 
 
 def _then(before: Callable[[Any], Any] | None, after: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -250,72 +253,61 @@ def _compute(columns: list[Column], layers: list[Layer], last: Callable[[Any], A
 
 # --- drawing
 
-
-def _points_per_unit(ax: Axes) -> float:
-    """How many points the distance between two circles has."""
-    ax.figure.draw_without_rendering()  # lays the figure out
-    (_, low), (_, high) = ax.transData.transform([(0, 0), (0, 1)])
-    return float(high - low) * 72 / ax.figure.dpi
-
-
 Edge = tuple[float, float, float, float, float]  # from x, y to x, y, and the weight
 
 
-def _edges(columns: list[Column], weights: list[Any], biases: list[Any]) -> Iterator[Edge]:
-    for tail, head, weight, bias in zip(columns, columns[1:], weights, biases, strict=False):
+def _arrange(columns: list[Column], step: float, distance: float) -> tuple[float, float, float, float]:
+    """Gives the columns their places, and returns left, right, bottom and top of the picture."""
+    for i, column in enumerate(columns):
+        column.x, column.distance = i * step, distance
+    bottom = min(column.bottom - 0.4 * column.has_bias for column in columns) - 1.1
+    top = max(column.y(0) for column in columns) + (1.4 if any(column.detail for column in columns) else 1.05)
+    return -0.9, columns[-1].x + 0.9, bottom, top
+
+
+def _edges(tails: list[Column], heads: list[Column], layers: list[Layer]) -> Iterator[Edge]:
+    for place, (tail, head, (layer, _, _)) in enumerate(zip(tails, heads, layers, strict=True)):
+        weight = floats(layer.weight, f"{NAME}: weight of layer {place}", 2, finite=True)
+        bias = floats(layer.bias, f"{NAME}: bias of layer {place}", 1, finite=True) if tail.has_bias else []
         for j, y in head.places:
             for i, from_y in tail.places:
                 yield tail.x, from_y, head.x, y, weight[j][i]
-            if bias is not None:
+            if tail.has_bias:
                 yield tail.x, tail.bottom, head.x, y, bias[j]
 
 
-def _draw_weights(ax: Axes, columns: list[Column], weights: list[Any], biases: list[Any]) -> None:
-    from matplotlib.collections import LineCollection
-
+def _draw_weights(ax: Axes, edges: list[Edge], scale: float) -> None:
     positive, negative, *_ = palette(ax)
-    edges = [*_edges(columns, weights, biases)]
     largest = max(abs(w) for *_, w in edges) or 1.0
     widest = 3.2 if len(edges) <= 80 else 2.2
-    looks: tuple[tuple[str, str, Any, Callable[[float], bool]], ...] = (
-        ("weight > 0", positive, "solid", lambda w: w > 0),
-        (f"weight < 0", negative, (0, (4, 1.6)), lambda w: w < 0),
-        ("weight 0", grey(ax), (0, (1, 3)), lambda w: w == 0),
-    )
-    for label, colour, style, chosen in looks:
-        ours = [edge for edge in edges if chosen(edge[-1])]
+    kinds = {"weight > 0": (positive, 1), "weight < 0": (negative, -1), "weight 0": (grey(ax), 0)}
+    for kind, (colour, sign) in kinds.items():
+        ours = [(edge, scale * (0.4 + widest * abs(w) / largest)) for *edge, w in edges if (w > 0) - (w < 0) == sign]
         if ours:
-            lines = LineCollection(
-                [[(x, y), (to_x, to_y)] for x, y, to_x, to_y, _ in ours],
-                linewidths=[0.4 + widest * abs(w) / largest for *_, w in ours],
-                colors=colour,
-                linestyles=[style],
-                label=label,
-                zorder=1,
-                alpha=0.9,
-            )
-            ax.add_collection(lines, autolim=False)
+            _draw_lines(ax, kind, [edge for edge, _ in ours], [width for _, width in ours], colour)
 
 
 def _draw_normalisation(ax: Axes, logits: Column, probabilities: Column) -> None:
+    edges = [[logits.x, y, probabilities.x, to_y] for _, y in logits.places for _, to_y in probabilities.places]
+    _draw_lines(ax, "normalisation", edges, [0.7] * len(edges), grey(ax))
+
+
+def _draw_lines(ax: Axes, kind: str, edges: list[list[float]], widths: list[float], colour: str) -> None:
     from matplotlib.collections import LineCollection
 
-    segments = [[(logits.x, y), (probabilities.x, to_y)] for _, y in logits.places for _, to_y in probabilities.places]
-    style: Any = (0, (3, 2.5))
-    lines = LineCollection(
-        segments, linewidths=0.7, colors=grey(ax), linestyles=[style], label="normalisation", zorder=0.5, alpha=0.8
-    )
-    ax.add_collection(lines, autolim=False)
+    segments = [[edge[:2], edge[2:]] for edge in edges]
+    look = {"linestyles": [LOOKS[kind]], "linewidths": widths, "colors": colour, "alpha": 0.9, "label": kind}
+    ax.add_collection(LineCollection(segments, zorder=0.5 if kind == "normalisation" else 1, **look), autolim=False)
 
 
-def _write_weights(ax: Axes, columns: list[Column], weights: list[Any], biases: list[Any], size: float) -> None:
-    """Each weight on its line, near the tail: at 1/(m+1) of the way to m heads no two are at one height."""
+def _write_weights(ax: Axes, columns: list[Column], edges: list[Edge], size: float) -> None:
+    """Each weight on its line, near the tail: at 1/(m+1) of the way to m rows of heads no two are at one height."""
     box = {"facecolor": paper(ax), "edgecolor": "none", "pad": 0.4}
-    shares = {head.x: 1 / (len(head.units) + 1) for head in columns}
-    for x, y, to_x, to_y, w in _edges(columns, weights, biases):
+    shares = {head.x: 1 / (head.rows + 1) for head in columns}
+    for x, y, to_x, to_y, w in edges:
         t = shares[to_x]
         ax.text(
-            x + t * (to_x - x), y + t * (to_y - y), written(w, 2, sign=True),
+            x + t * (to_x - x), y + t * (to_y - y), "+" * (w > 0) + short(w),
             ha="center", va="center", fontsize=size, color=ink(ax), bbox=box, zorder=2,
         )  # fmt: skip
 
@@ -324,16 +316,16 @@ def _draw_column(ax: Axes, column: Column, top: float, point: float, outlined: b
     from matplotlib.patches import Circle, Rectangle
 
     dark, light = ink(ax), paper(ax)
-    ax.text(column.x, top - 0.3, column.heading, ha="center", va="center", color=dark, fontsize=0.24 * point, weight="bold")
-    ax.text(column.x, top - 0.66, column.detail, ha="center", va="center", color=grey(ax), fontsize=0.18 * point)
+    ax.text(column.x, top - 0.25, column.heading, ha="center", va="center", color=dark, fontsize=0.24 * point, weight="bold")
+    ax.text(column.x, top - 0.6, column.detail, ha="center", va="center", color=grey(ax), fontsize=0.18 * point)
     values = column.values
     likeliest = values.index(max(values)) if outlined and values else None
     largest = max(map(abs, values), default=0.0) or 1.0 if values else 1.0
     for unit, y in column.places:
         face = mixed(light, palette(ax)[values[unit] < 0], 0.5 * abs(values[unit]) / largest) if values else light
-        width = 3.0 if unit == likeliest else 1.2
+        width = (0.065 if unit == likeliest else 0.026) * point
         ax.add_patch(Circle((column.x, y), RADIUS, facecolor=face, edgecolor=dark, linewidth=width, zorder=3))
-        text = _short(values[unit]) if values else f"${column.letter}_{{{unit}}}$"
+        text = short(values[unit]) if values else f"${column.letter}_{{{unit}}}$"
         size = min(0.2, 1.75 * RADIUS / (0.64 * len(text))) if values else 0.24
         ax.text(column.x, y, text, ha="center", va="center", fontsize=size * point, color=_on(ax, face), zorder=4)
     if column.elided:
@@ -342,7 +334,15 @@ def _draw_column(ax: Axes, column: Column, top: float, point: float, outlined: b
     if column.has_bias:
         y, half = column.bottom, 0.22
         ax.add_patch(
-            Rectangle((column.x - half, y - half), 2 * half, 2 * half, facecolor=light, edgecolor=dark, linewidth=1.2, zorder=3)
+            Rectangle(
+                (column.x - half, y - half),
+                2 * half,
+                2 * half,
+                facecolor=light,
+                edgecolor=dark,
+                linewidth=0.026 * point,
+                zorder=3,
+            )
         )
         ax.text(column.x, y, "1", ha="center", va="center", fontsize=0.2 * point, color=dark, zorder=4)
         ax.text(column.x, y - 0.4, "bias", ha="center", va="center", fontsize=0.18 * point, color=grey(ax), zorder=4)
@@ -352,15 +352,10 @@ def _on(ax: Axes, face: str) -> str:
     return ink(ax) if face == paper(ax) else readable(face)
 
 
-def _short(x: float) -> str:
-    """A number that fits into a circle."""
-    if x == 0 or 0.005 <= abs(x) < 99.95:
-        return f"{x:.2f}".replace("-", MINUS) if abs(x) < 9.995 else f"{x:.1f}".replace("-", MINUS)
-    if abs(x) >= 0.005 and abs(x) < 9999.5:
-        return f"{x:.0f}".replace("-", MINUS)
-    digit, _, exponent = f"{x:.0e}".partition("e")
-    return f"{digit}e{int(exponent)}".replace("-", MINUS)
+def _draw_key(ax: Axes, point: float, across: int) -> None:
+    """What the kinds of lines mean."""
+    from matplotlib.lines import Line2D
 
-
-def _key(ax: Axes, point: float, with_softmax: bool) -> Any:
-    return legend(ax, loc="lower center", ncols=4, frameon=False, fontsize=0.18 * point, handlelength=2.6)
+    colours = {lines.get_label(): lines.get_color()[0] for lines in ax.collections}
+    kinds = [Line2D([], [], color=colours[kind], linestyle=look, label=kind) for kind, look in LOOKS.items() if kind in colours]
+    legend(ax, handles=kinds, loc="lower center", ncols=across, frameon=False, fontsize=0.18 * point, handlelength=3.2)
