@@ -19,8 +19,9 @@ demo: $(VENV)/.demo ## a softmax classifier learns real digits, in your terminal
 test: $(VENV)/.test ## the light tests, in a few minutes
 	@$(BIN)/pytest --no-header -n auto -m "not heavy"
 
-test-all: test $(VENV)/.test-all ## the light tests, then the heavy ones
-	@$(BIN)/pytest --no-header -n auto -m heavy || test $$? -eq 5 # 5: no test is marked heavy
+test-all: test $(VENV)/.test-all ## the light tests, then the heavy ones and the notebooks
+	@$(BIN)/pytest --no-header -n auto -m heavy
+	@$(BIN)/pytest --no-header --nbmake notebooks
 
 bench: $(VENV)/.demo ## the benchmarks, against other engines
 	@$(BIN)/python benchmarks/run.py

@@ -71,7 +71,7 @@ reshape flatten permute_dims matrix_transpose broadcast_to expand_dims squeeze c
 matmul linear dot outer einsum take take_along_axis one_hot argmax
 zeros ones full arange rand randn manual_seed __version__
 compare gradcheck Comparison Report testing
-nn optim datasets fit predict accuracy History draw
+nn optim datasets fit predict accuracy History draw player viz
 """.split()
 
 OF_PACKAGES = {
@@ -81,6 +81,7 @@ OF_PACKAGES = {
     "SequentialLR ReduceLROnPlateau clip_grad_norm clip_grad_value",
     "testing": "assert_gradients GradientError logits logit_rows masked_logits margins tails ties hard_logits labels "
     "probabilities",
+    "viz": "draw Drawing player Player plots",
     "datasets": "load_digits load_iris make_blobs make_moons make_spirals train_test_split",
 }
 
@@ -143,7 +144,7 @@ logsumexp softmin causal_softmax cross_entropy binary_cross_entropy nll_loss foc
 hinge_loss sigmoid softplus silu equal one_hot einsum rand attention linear_cross_entropy
 sparsemax entmax15 sparsemax_loss entmax15_loss online_softmax OnlineSoftmax
 kl_div reverse_kl_div kl_div_probabilities entropy gumbel_softmax
-compare gradcheck fit predict accuracy draw
+compare gradcheck fit predict accuracy draw player
 """.split()
 
 
@@ -152,7 +153,9 @@ def test_the_core_has_examples(name):
     assert ">>> " in getattr(tg, name).__doc__
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.heavy if ".viz.plots." in name else ()) for name in MODULES]
+)  # plots need matplotlib
 def test_the_examples_in_the_docstrings_run(name):
     module = importlib.import_module(name)
     runner = doctest.DocTestRunner()
@@ -169,9 +172,7 @@ def test_the_examples_in_the_docstrings_run(name):
 
 def test_no_module_is_named_like_a_public_function():
     taken = {name for name in tg.__all__ + PUBLIC if not isinstance(getattr(tg, name), types.ModuleType)}
-    later = {"player"}
-    last_names = {name.rpartition(".")[2] for name in MODULES}
-    assert last_names & (taken | later) == set()
+    assert {name.rpartition(".")[2] for name in MODULES} & taken == set()
 
 
 def test_the_declarations_of_value_for_type_checkers_agree_with_what_is_there():

@@ -111,8 +111,8 @@ from tinygrad_sm.ops.shapes import (
     tril,
 )
 from tinygrad_sm.training import History, accuracy, fit, predict
-from tinygrad_sm.viz import draw
+from tinygrad_sm.viz import draw, player
 
 _BUILTINS = {"abs", "max", "min", "pow", "sum"}  # `from tinygrad_sm import *` leaves Python's own alone
-_FLOORS = {"check", "family", "graph", "ops", "training", "viz"}  # their public names are here
+_FLOORS = {"check", "family", "graph", "ops", "training"}  # their public names are here
 __all__ = sorted(name for name in globals() if not name.startswith("_") and name not in _BUILTINS | _FLOORS)

@@ -1,4 +1,4 @@
-"""Draws the gallery afresh: python viz/all.py, or with the beginnings of names for some of it: python viz/all.py 01 softmax.
+"""Draws the gallery afresh: python viz/all.py, or of it what has one of some words in its name: python viz/all.py 01 softmax.
 
 A script leaves a `drawing`, a `player` or an `ax`, or several of them; each goes into pictures/ under the name of its script.
 """

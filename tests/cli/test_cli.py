@@ -11,7 +11,7 @@ import tinygrad_sm as tg
 from tinygrad_sm.cli import app
 from tinygrad_sm.viz import rendering
 
-COMMANDS = ("demo", "train", "ops")
+COMMANDS = ("demo", "train", "check", "draw", "play", "ops")
 
 
 def run(*arguments):

@@ -161,6 +161,11 @@ def test_slips_of_the_command_line_itself(terminal, arguments):
     assert terminal(f"play {arguments}").exit_code == 2
 
 
+def test_help(terminal):
+    result = terminal("play --help")
+    assert result.exit_code == 0 and max(map(len, result.stdout.splitlines())) <= 80
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_example_has_a_player(terminal, name):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 import tinygrad_sm as tg
+from tinygrad_sm.viz.themes import LIGHT
 
 # Names that could break a picture.
 AWKWARD = [
@@ -35,62 +36,116 @@ def random_graph(seed: int) -> tg.Value:
     return sum(values[4:], values[0])
 
 
-NODE = re.compile(r'\t(\w+) \[label=<(<TABLE .*</TABLE>)> id=(\w+) tooltip="([^"]*)"\]')
-EDGE = re.compile(r'\t(\w+):e -> (\w+)(?::i(\d+))?:w \[id=(\w+)( style=dashed)? tooltip="([^"]*)"\]')
+NODE = re.compile(r'\t+(\w+) \[label=<(<TABLE .*</TABLE>)> id=(\w+) tooltip="([^"]*)"\]')
+EDGE = re.compile(r'\t(\w+)(?::grad)?:[es] -> (\w+)(?::i(\d+))?:[wn] \[(.*) tooltip="[^"]*"\]')
+CLUSTER = re.compile(r"\t+subgraph cluster_(\w+) \{")
+OUTER = re.compile(r"\t(?:graph|node|edge) \[.*\]")
 
 
 class Edge(NamedTuple):
-    """From a node to a node, at a port (None: it has but one operand)."""
+    """From a node to a node, at a port (None: it has but one operand); along which no gradient comes if it is dotted."""
 
     tail: str
     head: str
     port: int | None
-    dashed: bool
+    dotted: bool = False
+    back: bool = False  # it is the way of a gradient
+    ghost: bool = False
+    id: str = ""
 
 
 class Node(NamedTuple):
-    """Its title (name and op), what else is there by the word at its left, and the words at the ports."""
+    """What a reader sees of a node."""
 
-    title: str
-    facts: dict[str, list[str]]
+    title: str  # its name, op and settings
+    facts: dict[str, list[str]]  # cells by the word at their left; a heat map has a line for each row
     ports: list[str]
     colour: str
     tooltip: str
+    border: tuple[str, str, str]  # width and style of the outer border, width of the inner one
+    heat: dict[str, list[list[str]]]  # the colours of heat maps by the same words
+    group: str
+
+
+class Picture(NamedTuple):
+    """All of a drawing: nodes and clusters by id (a cluster's is its title), edges."""
+
+    nodes: dict[str, Node]
+    edges: list[Edge]
+    clusters: dict[str, str]
 
 
 def read(drawing) -> tuple[dict[str, Node], list[Edge]]:
-    """The nodes by id and the edges of a drawing; every line of the text must be one of the two."""
-    nodes, edges, ids = {}, [], []
+    """The nodes by id and the edges of a drawing, without their ids."""
+    picture = read_all(drawing)
+    return picture.nodes, [edge._replace(id="") for edge in picture.edges]
+
+
+def read_all(drawing) -> Picture:
+    """What is in the DOT text of a drawing, of which every line must be understood."""
+    found = Picture({}, [], {})
     lines = drawing.source.splitlines()
     assert lines[0] == "digraph computation {" and lines[-1] == "}"
-    for line in lines[4:-1]:
+    around: list[str] = []
+    for line in lines[1:-1]:
         if node := NODE.fullmatch(line):
             name, label, own_id, tooltip = node.groups()
             assert own_id == name
-            nodes[name] = _node(label, tooltip)
+            if name != "legend":
+                found.nodes[name] = _node(label, tooltip, around[-1] if around else "")
+        elif edge := EDGE.fullmatch(line):
+            found.edges.append(_edge(edge))
+        elif cluster := CLUSTER.fullmatch(line):
+            around.append(cluster[1])
+        elif line.strip() == "}":
+            around.pop()
+        elif around and line.startswith("\t" * (len(around) + 1) + "graph ["):
+            found.clusters[around[-1]] = _seen(re.search(r"label=<(.*?)> labeljust", line)[1])
         else:
-            edge = EDGE.fullmatch(line)
-            assert edge, line
-            edges.append(Edge(edge[1], edge[2], None if edge[3] is None else int(edge[3]), bool(edge[5])))
-            ids.append(edge[4])
-    assert len({*ids, *nodes}) == len(ids) + len(nodes)
-    return nodes, edges
+            assert OUTER.fullmatch(line), line
+    assert not around
+    ids = [*found.nodes, *(edge.id for edge in found.edges)]
+    assert len({*ids}) == len(ids)
+    return found
 
 
-def _node(label: str, tooltip: str) -> Node:
+def _edge(match: re.Match[str]) -> Edge:
+    about = dict(re.findall(r'(\w+)="?([^"\s]*)"?', match[4]))
+    back = about.get("dir") == "back"
+    assert (about.get("style") == "dashed") == back == about["id"].endswith("_back")
+    port = None if match[3] is None else int(match[3])
+    ghost = about.get("color") == LIGHT["ghost"]
+    return Edge(match[1], match[2], port, about.get("style") == "dotted", back, ghost, about["id"])
+
+
+def _node(label: str, tooltip: str, group: str) -> Node:
     table = ElementTree.fromstring(label.replace("<BR/>", "\n"))
-    cells = [*table.iter("TD")]
-    ports = [text(cell) for cell in cells if "PORT" in cell.attrib]
-    assert [cell.get("PORT") for cell in cells if "PORT" in cell.attrib] == [f"i{i}" for i in range(len(ports))]
-    body = table.find(".//TABLE") if ports else table
-    rows = [[*row.iter("TD")] for row in body.findall("TR")]
+    cells = table.findall("TR/TD")
+    ports = [cell for cell in cells if "PORT" in cell.attrib]
+    assert [cell.get("PORT") for cell in ports] == [f"i{i}" for i in range(len(ports))]
+    (body,) = (cell.find("TABLE") for cell in cells if "PORT" not in cell.attrib)
+    rows = [[*row.iter("TD")] if i == 0 else row.findall("TD") for i, row in enumerate(body.findall("TR"))]
     columns = {sum(int(cell.get("COLSPAN", 1)) for cell in row) for row in rows}
     assert len(columns) == 1
-    facts = {text(row[0]): [text(cell) for cell in row[1:]] for row in rows[1:]}
-    colour = rows[0][0].get("BGCOLOR") or table.get("BGCOLOR")
-    return Node(text(rows[0][0]), facts, ports, colour, tooltip)
+    facts: dict[str, list[str]] = {}
+    heat = {}
+    last = ""
+    for word, *values in rows[1:]:
+        last = text(word) or (f"{last} range" if last in heat else "")
+        facts[last] = [text(cell) for cell in values]
+        if (squares := values[0].find("TABLE")) is not None:
+            heat[last] = [[x.get("BGCOLOR") for x in row] for row in squares if row[0].get("BGCOLOR")]
+    border = table.get("BORDER"), table.get("STYLE", "SOLID"), body.get("BORDER")
+    return Node(text(rows[0][0]), facts, [text(cell) for cell in ports], table.get("BGCOLOR"), tooltip, border, heat, group)
 
 
 def text(element: ElementTree.Element) -> str:
-    """What a reader sees."""
-    return "".join(element.itertext()).replace("\u00a0", " ")
+    """What a reader sees; the elements of a table within are apart."""
+    table = element.find("TABLE")
+    if table is None:
+        return "".join(element.itertext()).replace("\u00a0", " ")
+    return "\n".join(filter(None, (" ".join(filter(None, map(text, row))) for row in table)))
+
+
+def _seen(label: str) -> str:
+    return text(ElementTree.fromstring(f"<TD>{label}</TD>".replace("<BR/>", "\n")))

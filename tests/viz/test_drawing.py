@@ -16,6 +16,7 @@ from tests.helpers.graphs import nodes_of
 from tinygrad_sm import micro, nd
 from tinygrad_sm.graph import Op, history
 from tinygrad_sm.viz import draw
+from tinygrad_sm.viz.themes import LIGHT
 
 # --- nodes and edges
 
@@ -23,7 +24,7 @@ from tinygrad_sm.viz import draw
 def test_a_square_has_two_edges():
     x = tg.Value(3.0, name="x")
     nodes, edges = read(draw(x * x + x))
-    assert [node.title for node in nodes.values()] == ["x  input", "multiply", "add"]
+    assert [node.title for node in nodes.values()] == ["x  input", "multiply", "add  output"]
     assert edges == [
         Edge("n0", "n1", 0, False),
         Edge("n0", "n1", 1, False),
@@ -65,7 +66,7 @@ def test_every_op_can_be_drawn(name):
             nodes, edges = read(draw(out))
             assert f"n{len(history(out)) - 1}" in nodes
             if inputs and out.op is not None:
-                assert len(edges) >= len(inputs) and nodes[edges[-1].head].title.split("\n")[0] == out.op.name
+                assert len(edges) >= len(inputs) and nodes[edges[-1].head].title.split()[0] == out.op.name
             if stage == "before" and out.requires_grad:
                 out.backward(nd.ones_like(out.data) if out.shape else 1.0)
 
@@ -138,19 +139,18 @@ def test_a_leaf_used_with_one_value_and_then_with_another(xp, trains):
     output = (x * w + x).sum()
     x.data = xp.asarray([1.0, 2.0])
     output = output + (x * w).sum()
-    for now in ({}, {"now": ["[7, 8]"]}):
+    for now in ({}, {"now": ["7 8"]}):
         nodes, _ = read(draw(output))
         values = {key: text for key, text in nodes["n0"].facts.items() if key in ("value", "then", "now")}
-        assert values == {"value": ["[0, 1]"], "then": ["[1, 2]"], **now}
+        assert values == {"value": ["0 1"], "then": ["1 2"], **now}
         x.data = xp.asarray([7.0, 8.0])
     x.data = first
-    assert read(draw(output))[0]["n0"].facts["now"] == ["[0, 1]"]
-    long = tg.Value(xp.asarray([*map(float, range(9))]))
+    assert read(draw(output))[0]["n0"].facts["now"] == ["0 1"]
+    long = tg.Value(xp.asarray([*map(float, range(99))]))
     output = long.sum()
     long.data = long.data + 1.0
     facts = read(draw(output))[0]["n0"].facts
-    assert [facts[key] for key in ("", "value", "now")] == [["min", "mean", "max"], ["0", "4", "8"], ["1", "5", "9"]]
-    assert read(draw(output, max_nodes=1))[0]["n1"].facts["value"] == ["36"]
+    assert [facts[key] for key in ("", "value", "now")] == [["min", "mean", "max"], ["0", "49", "98"], ["1", "50", "99"]]
 
 
 @pytest.mark.parametrize(
@@ -161,18 +161,25 @@ def test_a_leaf_used_with_one_value_and_then_with_another(xp, trains):
         (float("nan"), {"value": ["nan"]}),
         (Decimal("1e-400"), {"value": ["1e-400"]}),
         (Decimal("-0.25"), {"value": ["-0.25"]}),
-        ([1.0, 2.5e-9], {"shape": ["(2,)"], "value": ["[1, 2.5e-09]"]}),
-        ([[1.0, 2.0], [3.0, 4.0]], {"shape": ["(2, 2)"], "value": ["[[1, 2],\n [3, 4]]"]}),
-        ([[[1.0]], [[2.0]]], {"shape": ["(2, 1, 1)"], "value": ["[[[1]], [[2]]]"]}),
-        (np.asarray([1.5, -2.0], dtype=np.float32), {"shape": ["(2,)"], "value": ["[1.5, -2]"]}),
+        ([1.0, 2.5e-9], {"shape": ["(2,)"], "value": ["1 2.5e-09"]}),
+        ([[1.0, 2.0], [3.0, 4.0]], {"shape": ["(2, 2)"], "value": ["1 2\n3 4"]}),
+        ([[[1.0]], [[2.0]]], {"shape": ["(2, 1, 1)"], "value": ["1\n2"]}),
+        ([[7.5]], {"shape": ["(1, 1)"], "value": ["[[7.5]]"]}),
+        (np.asarray([1.5, -2.0], dtype=np.float32), {"shape": ["(2,)"], "value": ["1.5 -2"]}),
         (np.asarray(0.1), {"value": ["0.1"]}),
         (np.zeros((0, 3)), {"shape": ["(0, 3)"], "value": ["[]"]}),
-        ([*map(float, range(6))], {"shape": ["(6,)"], "value": ["[0, 1, 2, 3, 4, 5]"]}),
-        (np.arange(8.0), {"shape": ["(8,)"], "": ["min", "mean", "max"], "value": ["0", "3.5", "7"]}),
-        ([*map(float, range(7))], {"shape": ["(7,)"], "": ["min", "mean", "max"], "value": ["0", "3", "6"]}),
-        (array_api_strict.ones((3, 3)), {"shape": ["(3, 3)"], "": ["min", "mean", "max"], "value": ["1", "1", "1"]}),
-        (nd.exact([1] * 7), {"shape": ["(7,)"], "": ["min", "mean", "max"], "value": ["1", "1", "1"]}),
-        (np.asarray([np.inf, -np.inf] * 4), {"shape": ["(8,)"], "": ["min", "mean", "max"], "value": ["-inf", "nan", "inf"]}),
+        ([*map(float, range(6))], {"shape": ["(6,)"], "value": ["0 1 2 3 4 5"]}),
+        (np.arange(8.0), {"shape": ["(8,)"], "value": [""], "value range": ["0 … 7"]}),
+        ([*map(float, range(7))], {"shape": ["(7,)"], "value": [""], "value range": ["0 … 6"]}),
+        (np.ones((10, 8)), {"shape": ["(10, 8)"], "value": [""], "value range": ["1 … 1"]}),
+        (np.ones((10, 9)), {"shape": ["(10, 9)"], "": ["min", "mean", "max"], "value": ["1", "1", "1"]}),
+        (np.ones((11, 2)), {"shape": ["(11, 2)"], "": ["min", "mean", "max"], "value": ["1", "1", "1"]}),
+        (np.arange(11.0), {"shape": ["(11,)"], "": ["min", "mean", "max"], "value": ["0", "5", "10"]}),
+        (array_api_strict.ones((3, 3)), {"shape": ["(3, 3)"], "value": ["1 1 1\n1 1 1\n1 1 1"]}),
+        (nd.exact([1] * 7), {"shape": ["(7,)"], "value": [""], "value range": ["1 … 1"]}),
+        (nd.exact([1] * 11), {"shape": ["(11,)"], "": ["min", "mean", "max"], "value": ["1", "1", "1"]}),
+        (np.asarray([np.inf, -np.inf] * 8), {"shape": ["(16,)"], "": ["min", "mean", "max"], "value": ["-inf", "nan", "inf"]}),
+        (np.asarray([np.inf, 1.0] * 4), {"shape": ["(8,)"], "value": ["inf inf inf inf"], "value range": ["1 … inf"]}),
     ],
 )
 def test_numbers_of_every_kind(data, facts):
@@ -183,24 +190,32 @@ def test_numbers_of_every_kind(data, facts):
     assert node.facts == {**facts, "grad": [""]}
     x.grad = x.data
     (node,) = read(draw(x))[0].values()
-    assert node.facts == {**facts, "grad": facts["value"]}
+    ranges = {"grad range": facts["value range"]} if "value range" in facts else {}
+    assert node.facts == {**facts, "grad": facts["value"], **ranges}
 
 
 def test_a_gradient_may_need_more_room_than_its_value():
-    x = tg.Value([*map(float, range(9))])
+    x = tg.Value([*map(float, range(99))])
     (x * x).sum().backward()
-    assert read(draw(x))[0]["n0"].facts["grad"] == ["0", "8", "16"]
+    assert read(draw(x))[0]["n0"].facts["grad"] == ["0", "98", "196"]
 
 
-def test_plain_data_are_small_nodes_one_a_use():
+def test_plain_data_are_nodes_one_a_use():
     x = tg.Value(3.0)
     nodes, edges = read(draw(2.0 * x + 2.0))
-    assert nodes["n1c0"].title == nodes["n2c1"].title == "2"
+    for name in ("n1c0", "n2c1"):
+        assert (nodes[name].title, nodes[name].facts) == ("constant", {"value": ["2"]})
     assert edges[0] == Edge("n1c0", "n1", 0, True)
-    mask = tg.where([True, False] * 5, x, 0.0)
-    assert [read(draw(mask))[0][f"n1c{i}"].title for i in (0, 2)] == ["shape (10,)\nTrue 5 of 10", "0"]
-    picked = tg.take(tg.Value([1.0, 2.0]), [*range(2)] * 4)
-    assert read(draw(picked))[0]["n1c1"].title == "shape (8,)\nmin 0\nmax 1"
+    mask = read(draw(tg.where([True, False] * 4, x, 0.0)))[0]
+    assert mask["n1c0"].facts == {"shape": ["(8,)"], "value": [""], "value range": ["False … True"]}
+    blue, white = LIGHT["positive"], LIGHT["zero"]
+    assert mask["n1c0"].heat["value"] == [[blue, white] * 4] and mask["n1c2"].facts == {"value": ["0"]}
+    wide = read(draw(tg.where([True, False] * 50, x, 0.0)))[0]["n1c0"]
+    assert wide.facts == {"shape": ["(100,)"], "": ["True"], "value": ["50 of 100"]}
+    for often, facts in ((2, {"value": ["0 1 0 1"]}), (4, {"": ["min", "max"], "value": ["0", "1"]})):
+        picked = read(draw(tg.take(tg.Value([1.0, 2.0]), [*range(2)] * often)))[0]["n1c1"]
+        assert picked.facts == {"shape": [f"({2 * often},)"], **facts}
+        assert {x for row in picked.heat.get("value", ()) for x in row} <= {white}  # a class is no more than another
 
 
 @pytest.mark.parametrize(
@@ -225,12 +240,13 @@ def test_plain_data_are_small_nodes_one_a_use():
 )
 def test_settings_are_shown(make, title):
     nodes, _ = read(draw(make(tg.Value([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]))))
-    assert nodes["n1"].title == title
+    assert nodes["n1"].title.replace("  fused", "").replace("  output", "") == title
 
 
 def test_the_tooltip_has_all_settings():
-    nodes, _ = read(draw(tg.Value([1.0, 2.0]).sum()))
-    assert nodes["n1"].tooltip == "sum, axis=None, keepdims=False, shape ()"
+    nodes, _ = read(draw(tg.Value([1.0, 2.0]).sum() / 9.0))
+    assert nodes["n1"].tooltip == "sum, axis=None, keepdims=False, shape (), value 3"
+    assert nodes["n2"].tooltip == "divide, shape (), value 0.333333333333"
 
 
 # --- names and roles
@@ -241,17 +257,17 @@ def test_names_win_over_the_name_of_the_value():
     y = x * 2.0
     names = {"_7": y, "alias": y, "n": 3, "text": "x", "x": x, "later": x}
     nodes, _ = read(draw(y, names=names))
-    assert [nodes[i].title for i in ("n0", "n1")] == ["x  input", "alias  multiply"]
+    assert [nodes[i].title for i in ("n0", "n1")] == ["x  input", "alias  multiply  output"]
     assert read(draw(y))[0]["n0"].title == "own  input"
-    assert read(draw(y, names={"_7": y}))[0]["n1"].title == "_7  multiply"
+    assert read(draw(y, names={"_7": y}))[0]["n1"].title == "_7  multiply  output"
     assert read(draw(y, names={}))[0]["n0"].title == "own  input"
 
 
 def test_names_are_no_matter_of_equality():
     array = np.asarray([1.0, 2.0])
     x, y = tg.Value(array), tg.Value(1.0)
-    assert read(draw(x * array, names={"a": array}))[0]["n1c1"].title == "a\n[1, 2]"
-    assert read(draw(y * 1.0, names={"one": 1.0}))[0]["n1c1"].title == "1"
+    assert read(draw(x * array, names={"a": array}))[0]["n1c1"].title == "a  constant"
+    assert read(draw(y * 1.0, names={"one": 1.0}))[0]["n1c1"].title == "constant"
 
 
 def test_parameters_of_a_module():
@@ -262,18 +278,20 @@ def test_parameters_of_a_module():
     for names, prefix in ((model, ""), ({"model": model, "x": x}, "model."), (dict(model.named_parameters()), None)):
         nodes, _ = read(draw(out, names=names))
         titles = {node.title for node in nodes.values()}
-        scale = "scale  input" if prefix is None else f"{prefix}scale  parameter"
-        assert titles >= {f"{prefix or ''}weight  parameter", f"{prefix or ''}bias  parameter", scale}
-        assert ("x\n[[1, 2, 3]]" in titles) == (prefix == "model.")
+        assert titles >= {f"{prefix or ''}bias  parameter", f"{prefix or ''}scale  parameter"}
+        assert ("x  constant" in titles) == (prefix == "model.")
 
 
-def test_roles_differ_in_words_and_colours():
+def test_roles_differ_in_words_shapes_and_colours():
     a, b = tg.Value(1.0, name="a"), tg.Value(1.0, name="layers.0.weight")
     c, d = tg.Value(1.0, requires_grad=False), tg.Value(2.0, name="bias", requires_grad=False)
-    nodes, _ = read(draw(a + b + c + d))
+    nodes, _ = read(draw((a + b + c + d).sigmoid() * 2.0))
     leaves = [nodes[f"n{i}"] for i in range(4)]
     assert [x.title for x in leaves] == ["a  input", "layers.0.weight  parameter", "constant", "bias  constant"]
-    assert len({x.colour for x in leaves} | {nodes["n4"].colour}) == 4
+    assert [nodes[i].title for i in ("n4", "n7", "n8")] == ["add", "sigmoid  fused", "multiply  output"]
+    kinds = [leaves[0], leaves[1], leaves[2], nodes["n4"], nodes["n7"], nodes["n8"]]
+    assert len({x.colour for x in kinds}) == len({x.border for x in kinds}) == 6
+    assert leaves[2].border == leaves[3].border == nodes["n8c1"].border
     assert ["grad" in x.facts for x in leaves] == [True, True, False, False]
 
 
@@ -281,8 +299,8 @@ def test_an_op_may_be_called_like_a_role():
     twice = Op(lambda xp, x: x + x)
     twice.name = "input"
     twice.vjps(lambda xp, g, out, x: 2.0 * g)
-    nodes, _ = read(draw(twice(tg.Value(1.0)) * 1.0))
-    assert nodes["n1"].colour == nodes["n2"].colour != nodes["n0"].colour
+    nodes, _ = read(draw(twice(tg.Value(1.0)) * 1.0 * 1.0))
+    assert nodes["n1"].border == nodes["n2"].border != nodes["n0"].border
 
 
 def test_values_of_micrograd():
@@ -308,19 +326,14 @@ def test_shared_nodes_are_drawn_once():
     assert repr(draw(y)) == "Drawing(41 nodes, 80 edges)"
 
 
-def test_of_a_large_graph_the_newest_are_drawn():
-    x = y = tg.Value(1.0)
-    for _ in range(10):
-        y = y * x
-    nodes, edges = read(draw(y, max_nodes=3))
-    assert [*nodes] == ["older", "n8", "n9", "n10"] and nodes["older"].title == "… 8 older nodes"
-    tails = ["older", "older", "n8", "older", "n9", "older"]
-    assert edges == [Edge(tail, f"n{8 + i // 2}", i % 2, False) for i, tail in enumerate(tails)]
-    assert "older" not in read(draw(y, max_nodes=11))[0]
-    assert read(draw(y, max_nodes=10))[0]["older"].title == "… 1 older node"
-    for _ in range(300):
-        y = y * x
-    assert len(read(draw(y))[0]) == 301
+def test_a_large_graph_is_folded():
+    y = tg.Value(1.0)
+    for _ in range(400):
+        y = y * 0.5
+    assert len(read(draw(y))[0]) < 10
+    assert len(read(draw(y, max_nodes=1000))[0]) == 801
+    few = read(draw(y, max_nodes=20, repeats=False))[0]
+    assert len(few) < 50 and any("op" in node.title for node in few.values())
 
 
 # --- the same text everywhere
@@ -328,6 +341,7 @@ def test_of_a_large_graph_the_newest_are_drawn():
 PROGRAM = """
 import tinygrad_sm as tg
 from tinygrad_sm.viz import draw
+from tinygrad_sm.viz.themes import LIGHT
 x, w = tg.Value([1.0, 2.0, 3.0], name="x"), tg.Value(0.5)
 y = (x * w + x * w).softmax() * x
 y.sum().backward()
@@ -360,6 +374,28 @@ def test_the_text_is_the_same_in_every_process():
         (lambda x: draw(x, names=[x]), TypeError, "draw: names is a mapping"),
         (lambda x: draw(x, max_nodes=0), ValueError, "draw: max_nodes is at least 1, not 0"),
         (lambda x: draw(x, max_nodes=2.5), TypeError, "draw: max_nodes is a whole number, not 2.5"),
+        (lambda x: draw(x, view="back"), ValueError, "draw: view is 'graph', 'backward' or 'both', not 'back'"),
+        (lambda x: draw(x, view=None), TypeError, "draw: view is 'graph', 'backward' or 'both', not None"),
+        (lambda x: draw(x, direction="RL"), ValueError, "draw: direction is 'LR' or 'TB', not 'RL'"),
+        (lambda x: draw(x, theme="blue"), ValueError, "draw: theme is 'auto', 'light', 'dark' or 'print', not 'blue'"),
+        (lambda x: draw(x, theme=["auto"]), TypeError, "draw: theme is"),
+        (lambda x: draw(x, precision=0), ValueError, "draw: precision is a number of digits from 1 to 17, not 0"),
+        (lambda x: draw(x, precision="4"), TypeError, "draw: precision is a number of digits, not '4'"),
+        (lambda x: draw(x, grad_output=[1.0, 2.0]), ValueError, "draw: a gradient of shape (2,) for shape ()"),
+        (lambda x: draw(tg.stack([x, x]), view="both"), ValueError, "draw: the output has shape (2,)"),
+        (lambda x: draw(x, beside=True), ValueError, "draw: beside expands fused ops, and here is none"),
+        (
+            lambda x: draw(x.sigmoid(), beside="tanh"),
+            ValueError,
+            "draw: beside has 'tanh', and no fused op of that name is here; there is 'sigmoid'",
+        ),
+        (lambda x: draw(x.sigmoid(), beside=[]), ValueError, "draw: beside expands fused ops"),
+        (lambda x: draw(x, beside=x), ValueError, "draw: beside is the Value itself"),
+        (lambda x: draw(x, beside=3), TypeError, "draw: beside is True, names of fused ops, or another Value, not 3"),
+        (lambda x: draw(x, beside=[x]), TypeError, "draw: beside is True, names of fused ops"),
+        (lambda x: draw(x, collapse=2.5), TypeError, "draw: collapse is a depth"),
+        (lambda x: draw(x, collapse="layer"), ValueError, "draw: collapse has 'layer'"),
+        (lambda x: draw(x, repeats="yes"), TypeError, "draw: repeats is True, False or None"),
     ],
 )
 def test_wrong_use_gets_a_sentence(call, kind, words):

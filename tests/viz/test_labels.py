@@ -4,16 +4,15 @@ import html
 import math
 import sys
 from decimal import Decimal
-from xml.etree import ElementTree
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
 import tinygrad_sm as tg
-from tests.helpers.drawings import AWKWARD, read, text
+from tests.helpers.drawings import AWKWARD, read
 from tinygrad_sm.viz import draw
-from tinygrad_sm.viz.labels import constant_label, cut, escaped, number, printable, setting
+from tinygrad_sm.viz.labels import cut, escaped, number, printable, setting
 
 TEXT = st.lists(st.integers(0, sys.maxunicode).map(chr), min_size=1).map("".join) | st.sampled_from(AWKWARD)
 
@@ -72,13 +71,14 @@ def test_any_name_can_be_drawn(name):
     role = "parameter" if name.find(".", 1) > 0 else "input"  # a path is that of a parameter
     assert node.title == f"{cut(whole)}  {role}"
     tooltip = html.unescape(node.tooltip.replace(4 * "&#92;", "&#92;"))
-    assert tooltip == cut(f"{whole}: {role}, shape ()", 500)
+    assert tooltip == cut(f"{whole}: {role}, shape (), value 1", 500)
 
 
 @given(TEXT)
 def test_any_name_of_plain_data_can_be_drawn(name):
-    label = ElementTree.fromstring(constant_label(1.0, name)[1:-1].replace("<BR/>", "\n"))
-    assert text(label) == cut(printable(name)).replace("\u00a0", " ") + "\n1"
+    data = tg.nd.asarray([1.0, 2.0])
+    node = read(draw(tg.Value([0.0, 1.0]) * data, names={name: data}))[0]["n1c1"]
+    assert node.title == cut(printable(name)).replace("\u00a0", " ") + "  constant"
 
 
 def test_a_long_name_is_cut_and_the_tooltip_keeps_it():
@@ -98,6 +98,7 @@ def test_a_backslash_stands_alone():
     """dot takes backslash and N in a label for the name of the node, also when the backslash is written as an entity."""
     (line,) = (line for line in draw(tg.Value(1.0, name="a\\N")).source.splitlines() if "n0 [" in line)
     assert "<FONT>&#92;</FONT>N" in line
+    assert f'tooltip="a{4 * "&#92;"}N: input' in line  # of which dot leaves one
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +9,7 @@ from contextlib import contextmanager, nullcontext, redirect_stdout
 from decimal import localcontext
 from difflib import get_close_matches
 from functools import partial
-from math import isfinite, prod
+from math import isfinite
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any, NamedTuple
@@ -24,14 +23,14 @@ from tinygrad_sm.check import Comparison, Report, truth
 from tinygrad_sm.check.measuring import accuracy_table
 from tinygrad_sm.check.truth import flat
 from tinygrad_sm.cli import results
-from tinygrad_sm.cli.finding import blame, find
+from tinygrad_sm.cli.calling import blamed, filled, one_each, scaled, sizes_of, where_defined
+from tinygrad_sm.cli.finding import find
 from tinygrad_sm.cli.shared import sentences
 from tinygrad_sm.family import hard
 from tinygrad_sm.graph import Fused
 
 Row = Callable[[Random, int], list[float]]
 MARGIN = 40.0  # at which p - 1 has lost all its digits, and nothing else shows it
-LARGEST = 100_000  # elements of an input: decimals take their time
 ORDINARY = "scale 1"
 LOSS = 1e6  # ulp: a loss of digits that ordinary inputs may show, such as near a root of the gradient
 DIGITS = 20  # in which formulas that are right agree on decimals
@@ -69,7 +68,7 @@ def check(
             elif target is None:
                 result = _family(order, seed)
             else:
-                result = _one(target, [*map(_sizes, shape or ())], order, seed)
+                result = _one(target, [*map(sizes_of, shape or ())], order, seed)
         if as_json:
             typer.echo(json.dumps(_finite({"ok": result.ok, **result.plain}), indent=2, allow_nan=False))
         else:
@@ -134,7 +133,7 @@ def _compared(op: Fused, target: str, shapes: Sequence[tuple[int, ...]], order: 
     Hard inputs that the op was given are a promise to keep the digits. Those made for a shape are not: there a definition as
     textbooks have it, run on floats, loses some, and that is no mistake.
     """
-    with _blamed(f"the hard inputs of {op.name} cannot be made"):
+    with blamed(f"the hard inputs of {op.name} cannot be made"):
         own = op.hard_cases()
     cases = [(name, tuple(inputs), {}) for name, inputs in _inputs(op, target, shapes, seed)] if shapes else own
     hint = "" if own else f"give it inputs that fit with @{op.name}.hard_inputs, and "
@@ -150,8 +149,8 @@ def _compared(op: Fused, target: str, shapes: Sequence[tuple[int, ...]], order: 
         for done, (name, inputs, params) in enumerate(cases):
             step(done, len(cases), name)
             if shapes:
-                inputs = (*_where_defined(op.composed, op.name, inputs, hint),)
-            with _blamed(f"{op.name} cannot be judged on {name!r}"):
+                inputs = (*where_defined(op.composed, op.name, inputs, hint),)
+            with blamed(f"{op.name} cannot be judged on {name!r}"):
                 parts.append(tg.compare(op, *inputs, order=order, seed=seed, params=params))
                 if not parts[-1] and _formulas_right(op, parts[-1], inputs, params, ordinary=name == ORDINARY):
                     lossy.append(name)
@@ -194,10 +193,8 @@ def _differentiated(function: Any, target: str, shapes: Sequence[tuple[int, ...]
     with _bar(f"checking {target}:") as step:
         for done, (name, inputs) in enumerate(cases):
             step(done, len(cases), name)
-            inputs = [
-                *_where_defined(function, target, inputs, "check a function of numbers alone that adds the labels itself")
-            ]
-            with _blamed(f"{target} cannot be judged on {name!r}"):
+            inputs = [*where_defined(function, target, inputs, "check a function of numbers alone that adds the labels itself")]
+            with blamed(f"{target} cannot be judged on {name!r}"):
                 found[name] = tg.gradcheck(function, *inputs, order=order, seed=seed)
     return found
 
@@ -223,59 +220,12 @@ def _found(target: str) -> Any:
     return thing
 
 
-def _where_defined(function: Callable[..., Any], name: str, inputs: Sequence[Any], hint: str) -> Sequence[Any]:
-    """The inputs or, of a function that gives nan there, as a logarithm does, their absolute values.
-
-    Raises a ValueError that says what to do when a call fails, as it does where labels were meant.
-    """
-    sizes = " and ".join(str(tuple(getattr(x, "shape", ()))) for x in inputs)
-    for numbers in (inputs, [abs(x) for x in inputs]):
-        try:
-            with tg.no_grad():
-                result = function(*map(tg.Value, numbers))
-        except Exception as error:
-            raise ValueError(f"{name} does not take random floats of shape {sizes} ({blame(error)}); {hint}") from None
-        outputs = result if isinstance(result, (list, tuple)) else [result]
-        if not any(x != x for y in outputs for x in flat(y)):
-            return numbers
-    raise ValueError(f"{name} gives nan for random floats of shape {sizes}; {hint}")
-
-
-@contextmanager
-def _blamed(what: str) -> Iterator[None]:
-    """Inside, an error of the code under test is a sentence."""
-    try:
-        yield
-    except Exception as error:
-        raise ValueError(f"{what}: {blame(error)}") from None
-
-
 # --- inputs
 
 
-def _sizes(text: str) -> tuple[int, ...]:
-    """`3,4` as a shape; nothing or () is that of a single number."""
-    inner = text.strip().strip("()[]").strip().rstrip(",")
-    try:
-        sizes = tuple(int(part) for part in inner.replace("x", ",").split(",")) if inner else ()
-    except ValueError:
-        raise ValueError(f"--shape is written as 3,4 (rows, columns), and not as {text!r}") from None
-    if any(n < 1 for n in sizes):
-        raise ValueError(f"--shape has sizes of at least 1, and not {text}")
-    if prod(sizes) > LARGEST:
-        raise ValueError(
-            f"--shape {text} has {prod(sizes):,} elements; check at most {LARGEST:,}, for decimals take their time"
-        )
-    return sizes
-
-
-def _scaled(scale: float) -> Row:
-    return lambda rng, n: [rng.gauss(0.0, scale) for _ in range(n)]
-
-
 ROWS: dict[str, Row] = {
-    ORDINARY: _scaled(1.0),
-    "scale 10": _scaled(10.0),
+    ORDINARY: scaled(1.0),
+    "scale 10": scaled(10.0),
     f"{MARGIN:g} above": lambda rng, n: hard.dominant(rng, n, MARGIN),
     f"{MARGIN:g} below": lambda rng, n: hard.dominant(rng, n, -MARGIN),
 }
@@ -283,31 +233,10 @@ ROWS: dict[str, Row] = {
 
 def _inputs(thing: Any, target: str, shapes: Sequence[tuple[int, ...]], seed: int) -> Iterator[tuple[str, list[Any]]]:
     """Inputs of the shapes, easy and hard; one shape is that of every input."""
-    names = _required(thing)
-    if len(shapes) == 1:
-        shapes = [*shapes] * max(len(names), 1)
-    if names and len(shapes) != len(names):
-        takes = f"{len(names)} inputs ({', '.join(names)})" if names[1:] else f"one input ({names[0]})"
-        raise ValueError(f"{target} takes {takes}, and --shape gave {len(shapes)}")
+    shapes = one_each(thing, target, shapes)
     rng = Random(seed)
     for name, row in ROWS.items():
-        yield name, [_filled(sizes, partial(row, rng)) for sizes in shapes]
-
-
-def _required(thing: Any) -> list[str]:
-    """The names of the inputs that a call must give; none where that cannot be known."""
-    try:
-        parameters = inspect.signature(thing).parameters.values()
-    except (TypeError, ValueError):
-        return []
-    return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty]
-
-
-def _filled(sizes: tuple[int, ...], row: Callable[[int], list[float]]) -> Any:
-    """Rows along the last axis, as an array; a float where there is no axis."""
-    if not sizes:
-        return row(1)[0]
-    return tg.nd.reshape(tg.nd.asarray([x for _ in range(prod(sizes[:-1])) for x in row(sizes[-1])]), sizes)
+        yield name, [filled(sizes, partial(row, rng)) for sizes in shapes]
 
 
 # --- what a person sees meanwhile

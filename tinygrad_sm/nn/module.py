@@ -55,10 +55,18 @@ def calls_of(value: Value) -> Sequence[Call]:
 
 
 def _note(call: Call, outputs: Any) -> None:
-    """Remembers a call with those of its results that were computed in it."""
-    for x in outputs if isinstance(outputs, (list, tuple)) else outputs.values() if isinstance(outputs, dict) else [outputs]:
-        if isinstance(x, Value) and x.op is not None and call.end < x._order < call.start:
-            _calls.setdefault(x, []).append(call)
+    """Remembers a call with those of its results that were computed in it; a sequence or mapping may hold several."""
+    inside = [outputs]
+    for _ in range(3):  # as deep as (output, (state, state))
+        level, inside = inside, []
+        for x in level:
+            if isinstance(x, Value):
+                if x.op is not None and call.end < x._order < call.start:
+                    _calls.setdefault(x, []).append(call)
+            elif isinstance(x, (list, tuple)):
+                inside += x
+            elif isinstance(x, dict):
+                inside += x.values()
 
 
 class Module:

@@ -75,15 +75,15 @@ def differences(a: Value, b: Value, leaves: Sequence[Pair], grad_output: Any, na
     """
     if a.shape != b.shape:
         return ""
-    told = [f"value {number(_largest(a.data, b.data), 2)}"]
+    told = [f"value {_largest(_distances(a.data, b.data))}"]
     if leaves and a.requires_grad and b.requires_grad:
-        worst = [0.0] * len(leaves)
+        far: list[list[float]] = [[] for _ in leaves]
         for seed in (seeds := [*_seeds(a, grad_output)]):
             sides = zip((a, b), zip(*leaves, strict=True), strict=True)
             for i, (x, y) in enumerate(zip(*(grad(out, own, grad_output=seed) for out, own in sides), strict=True)):
-                worst[i] = max(worst[i], _largest(x, y))
-        of = [f"gradient of {names.of(x) or 'a leaf'} {number(far, 2)}" for (x, _), far in zip(leaves, worst, strict=True)]
-        many = [f"{len(of)} gradients {number(max(worst), 2)}"]
+                far[i] += _distances(x, y)
+        of = [f"gradient of {names.of(x) or 'a leaf'} {_largest(own)}" for (x, _), own in zip(leaves, far, strict=True)]
+        many = [f"{len(of)} gradients {_largest([x for own in far for x in own])}"]
         told += (of if len(of) <= NAMED else many) if seeds else []
     return f"largest differences: {', '.join(told)}"
 
@@ -100,10 +100,13 @@ def _seeds(output: Value, grad_output: Any) -> Iterator[Any]:
             yield xp.where(xp.equal(places, i), one, zero)
 
 
-def _largest(x: Any, y: Any) -> float:
-    """The largest difference of two pieces of plain data of one shape; nan beside nan is none."""
-    pairs = zip(_flat(x), _flat(y), strict=True)
-    return max((abs(float(p) - float(q)) if p == p or q == q else 0.0 for p, q in pairs if p != q), default=0.0)
+def _distances(x: Any, y: Any) -> list[float]:
+    """How far apart the elements of plain data of one shape are, where they differ; two nans do not."""
+    return [abs(float(p) - float(q)) for p, q in zip(_flat(x), _flat(y), strict=True) if p != q and (p == p or q == q)]
+
+
+def _largest(distances: Sequence[float]) -> str:
+    return number(max(distances, key=lambda x: (x != x, x), default=0), 2)
 
 
 def _flat(data: Any) -> list[Any]:

@@ -98,7 +98,7 @@ def draw(
     x     input                   3     6
     y     multiply  x, x          9     1
     """
-    from tinygrad_sm.viz import dot, text
+    from tinygrad_sm.viz import digraphs, text
     from tinygrad_sm.viz.beside import differences, scene_beside
     from tinygrad_sm.viz.flow import Flow, flow_of
     from tinygrad_sm.viz.folding import fold
@@ -123,12 +123,14 @@ def draw(
     flow = None
     if view != "graph" or locals or grad_output is not None:
         flows = [flow_of(scene, output, grad_output) for output in reversed(outputs)]
-        flow = Flow({}, {}, flows[-1].order)
+        flow = Flow({}, {}, [*dict.fromkeys(me for one in flows for me in one.order)])
         for one in flows:  # what both sides share has the gradient of the first
             flow.gradients.update(one.gradients)
             flow.contributions.update(one.contributions)
-    scene = fold(scene, collapse=collapse, repeats=repeats, max_nodes=max_nodes)
-    graph = dot.digraph(
+    whole, scene = scene, fold(scene, collapse=collapse, repeats=repeats, max_nodes=max_nodes)
+    if flow is not None and scene is not whole:
+        flow = flow.through(scene)
+    graph = digraphs.digraph(
         scene,
         flow=flow,
         view=view,
@@ -144,7 +146,7 @@ def draw(
         legend=legend,
     )
     lines = text.listing(scene, flow, values=values, grads=grads, precision=digits)
-    return Drawing(scene, graph, dot.ids_of(scene, view), lines, theme=theme, engine=engine)
+    return Drawing(scene, graph, digraphs.ids_of(scene, view), lines, theme=theme, engine=engine)
 
 
 class Drawing:

@@ -99,7 +99,8 @@ def soft_targets() -> tuple[Value, dict[str, Any]]:
 def distillation() -> tuple[Value, dict[str, Any]]:
     """A student drawn to a teacher: KL divergence at temperature 2."""
     teacher, student = Value([[3.0, 1.0, -1.0]], requires_grad=False), Value([[0.5, 1.0, 0.0]])
-    loss = 4.0 * kl_div(teacher / 2.0, student / 2.0)
+    softened = teacher / 2.0
+    loss = 4.0 * kl_div(softened, student / 2.0)
     return loss, locals()
 
 

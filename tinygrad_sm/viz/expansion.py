@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import nullcontext
-from typing import Any
 
 from tinygrad_sm.graph import Fused, Value, composed, history
-from tinygrad_sm.graph.value import leaf, recording
+from tinygrad_sm.graph.value import leaf, next_order, recording
 
 
 class Expansion:
     """`output`, recorded anew, and where its Values come from.
 
-    `origins` has the old Value of each that was recorded anew, `twins` the new one that stands for an old one. What was made
-    of nothing expanded is shared by both graphs: the very same Values.
+    `origins` has the old Value of each that was recorded anew, `twins` the new one of each result that was. What was made of
+    nothing expanded is shared by both graphs: the very same Values.
     """
 
     def __init__(self, output: Value, origins: dict[Value, Value], twins: dict[Value, Value]) -> None:
@@ -34,32 +33,31 @@ def expanded(output: Value, ops: Collection[str] | None = None) -> Expansion:
     """
     twins: dict[Value, Value] = {}
     origins: dict[Value, Value] = {}
+    versions: dict[tuple[Value, int], Value] = {}  # of leaves, by the data that they had
     for value in history(output):
         op = value.op
         if op is None:
             continue
         opens = isinstance(op, Fused) and (ops is None or op.name in ops)
-        inputs = [_as_used(x, data, twins, origins) for x, data in zip(value.inputs, value._saved, strict=True)]
+        inputs = [twins.get(x, x) if isinstance(x, Value) else x for x in value.inputs]
+        for i, (x, data) in enumerate(zip(value.inputs, value._saved, strict=True)):
+            if isinstance(x, Value) and x.op is None and x._data is not data:
+                if (x, id(data)) not in versions:
+                    versions[x, id(data)] = leaf(data, type(x), x.requires_grad, x.name)
+                    origins[versions[x, id(data)]] = x
+                inputs[i] = versions[x, id(data)]
         if not opens and all(new is old for new, old in zip(inputs, value.inputs, strict=True)):
             continue
+        before = next_order()
         with recording(True), composed() if opens else nullcontext():
             twin = op.again(inputs, value._params)
         if not isinstance(twin, Value):  # the definition made plain data of it
             twin = leaf(twin, requires_grad=False)
         twins[value] = twin
-        known = {*map(id, inputs)}
-        for new in history(twin):
-            if new._order < value._order and new not in origins and id(new) not in known:
+        waiting = [twin]
+        while waiting:
+            new = waiting.pop()
+            if new._order < before and new not in origins:  # orders count down
                 origins[new] = value
+                waiting += (x for x in new.inputs if isinstance(x, Value))
     return Expansion(twins.get(output, output), origins, twins)
-
-
-def _as_used(x: Any, data: Any, twins: dict[Value, Value], origins: dict[Value, Value]) -> Any:
-    """An input as it was when it was used."""
-    if not isinstance(x, Value) or x in twins:
-        return twins[x] if isinstance(x, Value) else x
-    if x.op is None and x._data is not data:
-        twins[x] = leaf(data, type(x), x.requires_grad, x.name)
-        origins[twins[x]] = x
-        return twins[x]
-    return x

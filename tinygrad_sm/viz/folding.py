@@ -40,10 +40,10 @@ class Folded(Node):
 def fold(scene: Scene, *, collapse: Any = None, repeats: bool | None = None, max_nodes: int = 300) -> Scene:
     """The scene with some of its nodes folded into one; the scene itself when there is nothing to fold.
 
-    `collapse` says which modules become one box each: a depth (0: the outermost ones), paths or names of classes, or a function
-    of a Group. `repeats` says whether equal blocks in a row are drawn once; None: only with `collapse`, or above `max_nodes`.
-    What is still above `max_nodes` is made smaller: by equal blocks, then by modules, the deepest first, and at last the oldest
-    nodes become one, so that `max_nodes` others are left. Outputs are always drawn.
+    `collapse` says which modules become one box each: a depth (0: the outermost ones), paths, classes or their names, or a
+    function of a Group. `repeats` says whether equal blocks in a row are drawn once; None: only with `collapse`, or above
+    `max_nodes`, plain data not counted. What is above is made smaller: by equal blocks, then by modules, the deepest first, and
+    at last the oldest nodes become one, so that `max_nodes` others are left. Outputs are always drawn.
 
     Every node of the scene is drawn or one of the `members` of one that is. Edges keep their ids, and where an edge into a
     folded node stands for several of the same tail, it has their ids. Raises a ValueError or a TypeError for wrong arguments.
@@ -53,10 +53,10 @@ def fold(scene: Scene, *, collapse: Any = None, repeats: bool | None = None, max
     >>> model = tg.nn.Sequential(tg.nn.Linear(2, 3), tg.nn.ReLU(), tg.nn.Linear(3, 2))
     >>> scene = scene_of(tg.cross_entropy(model([[1.0, 2.0]]), [0]))
     >>> [node.name or node.title for node in fold(scene, collapse=0).nodes.values()]
-    ['constant', 'Sequential()', 'constant', 'cross_entropy']
+    ['Sequential()', 'constant', 'cross_entropy']
     """
     most = _whole(max_nodes)
-    if repeats not in (None, True, False):
+    if repeats is not None and not isinstance(repeats, bool):
         raise TypeError(f"draw: repeats is True, False or None, not {brief(repeats)}")
     wanted = _wanted(collapse, scene)
     many = _counted(scene.nodes.values()) > most
@@ -87,11 +87,12 @@ def _whole(max_nodes: Any) -> int:
 
 def _wanted(collapse: Any, scene: Scene) -> Wanted | None:
     """Which groups become one node."""
-    if collapse is None or callable(collapse):
+    if collapse is None or (callable(collapse) and not isinstance(collapse, type)):
         return collapse
-    if isinstance(collapse, str):
+    if isinstance(collapse, (str, type)):
         collapse = [collapse]
-    if isinstance(collapse, (list, tuple, set, frozenset)) and all(isinstance(name, str) for name in collapse):
+    if isinstance(collapse, (list, tuple, set, frozenset)) and all(isinstance(name, (str, type)) for name in collapse):
+        collapse = [name if isinstance(name, str) else name.__name__ for name in collapse]
         names: dict[Group, set[str]] = {group: _names(group) for group in scene.groups if group.kind == "module"}
         for name in collapse:
             if not any(name in own for own in names.values()):

@@ -16,7 +16,7 @@ def finished(svg: str, theme: str, about: str) -> str:
     svg = svg[svg.index("<svg") :].replace(' xlink:href="#"', "")  # those that gave cells their ids
     head, body = svg.split(">", 1)
     style = f"\n<style>\n{follow_reader(body)}\n</style>" if theme == "auto" else ""
-    return f'{head} class="tinygrad-sm" role="img" aria-label="{escaped(about)}">{style}{body}'
+    return f'{head} class="tinygrad-sm-{theme}" role="img" aria-label="{escaped(about)}">{style}{body}'
 
 
 def with_ids_of_its_own(svg: str, prefix: str) -> str:

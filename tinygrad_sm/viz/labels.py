@@ -84,6 +84,8 @@ def elements(nested: Any, precision: int = 4) -> str:
 
 def printable(text: str) -> str:
     r"""Text without characters that would break a picture: these are written as Python writes them, such as \n."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() or c in "\u200c\u200d" else ascii(c)[1:-1] for c in text)  # joiners shape letters
 
 

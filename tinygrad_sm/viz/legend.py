@@ -24,7 +24,7 @@ _ROLES = {
 def legend_label(scene: Scene, view: str, look: Look, *, locals: bool = False) -> str:  # noqa: A002
     """The label of a node that explains the picture of a scene."""
     rows = "".join(
-        f'<TR><TD>{sample}</TD><TD ALIGN="LEFT"><FONT POINT-SIZE="10">{shown(words, 60)}</FONT></TD></TR>'
+        f'<TR><TD>{sample}</TD><TD ALIGN="LEFT"><FONT POINT-SIZE="10">{shown(words, 60)}</FONT></TD><TD WIDTH="6"></TD></TR>'
         for sample, words in [*_roles(scene, look), *_lines(scene, view, look), *_numbers(scene, look, locals)]
     )
     line = look.theme["group_line"]

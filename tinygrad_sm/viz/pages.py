@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
-from math import prod
+from math import ceil, prod
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_sm.viz import tables, themes
@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 
 _SVG = "{http://www.w3.org/2000/svg}"
 _XML = "{http://www.w3.org/XML/1998/namespace}"
-_DIGIT = 0.636  # of the font size: a digit of the font that pictures are laid out with; nothing in a number is wider
-_HALOS = {"light": "#b87a00", "dark": "#f0e442"}  # around the node in focus
+_DIGIT = 0.636  # of the font size: a digit in the font that pictures are laid out with
+_WIDER = {"+": 0.838, "…": 1.0}  # what is wider among the characters of numbers
+_MORE = {  # a halo around the node in focus, and the frames of nodes not yet computed
+    "light": {"halo": "#b87a00", "faint": "#c9c9c9"},
+    "dark": {"halo": "#f0e442", "faint": "#4a4a4a"},
+}
 
 
 def page_of(title: str, theme: str, views: Sequence[Mapping[str, Any]], data: Mapping[str, Any], checks: str) -> str:
@@ -26,7 +30,8 @@ def page_of(title: str, theme: str, views: Sequence[Mapping[str, Any]], data: Ma
     import json
     import re
 
-    style = f"{_variables()}\n{themes.css({name: f'var(--{name})' for name in themes.LIGHT}, '.stage')}\n{_part('page.css')}"
+    named = {name: f"var(--{name})" for name in themes.LIGHT}
+    style = "\n".join((_variables(), _heat(), themes.css(named, ".stage"), _part("page.css")))
     script = _part("page.js")
     policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; base-uri 'none'"
     parts = {
@@ -60,13 +65,26 @@ def _hash(text: str) -> str:
 def _variables() -> str:
     """The colours of the light and the dark theme as CSS variables; paper is light."""
     light, dark = (
-        ";".join(f"--{name}:{colour}" for name, colour in {**theme, "halo": _HALOS[key]}.items()) + f";color-scheme:{key}"
+        ";".join(f"--{name}:{colour}" for name, colour in {**theme, **_MORE[key]}.items()) + f";color-scheme:{key}"
         for key, theme in (("light", themes.LIGHT), ("dark", themes.DARK))
     )
     return (
         f":root{{{light}}}\n@media (prefers-color-scheme: dark){{:root[data-theme=auto]{{{dark}}}}}\n"
         f":root[data-theme=dark]{{{dark}}}\n@media print{{:root:root[data-theme]{{{light}}}}}"
     )
+
+
+def _heat() -> str:
+    """The colours of heat maps in steps, as classes: cells of a table, and shapes of a picture."""
+    steps = [
+        (word, i, themes.shade(sign * i / 10, themes.LIGHT)) for word, sign in (("up", 1), ("down", -1)) for i in range(1, 11)
+    ]
+    rules = [
+        f".{word}{i}{{background:{colour};fill:{colour}!important}}"
+        for word, i, colour in (*steps, ("at", 0, themes.LIGHT["zero"]))
+    ]
+    undefined = themes.LIGHT["undefined"]
+    return "".join((*rules, f".undefined{{background:{undefined};fill:{undefined}!important}}.empty{{fill:none!important}}"))
 
 
 def _figure(view: Mapping[str, Any]) -> str:
@@ -96,7 +114,8 @@ def reserves(trace: Mapping[str, Any], quantities: Sequence[Mapping[str, Any]]) 
     widest: dict[str, int] = {}
 
     def note(cell: str, text: str) -> None:
-        widest[cell] = max(len(text), widest.get(cell, 0))
+        digits = ceil(sum(_WIDER.get(character, _DIGIT) for character in text) / _DIGIT)
+        widest[cell] = max(digits, widest.get(cell, 0))
 
     def note_gradient(node: str, i: int, count: Sequence[int]) -> None:
         held = quantities[i]
@@ -114,7 +133,7 @@ def reserves(trace: Mapping[str, Any], quantities: Sequence[Mapping[str, Any]]) 
             held = quantities[part["contribution"]]
             if not held["shape"]:
                 note(f"{part['edge']}_cell", signed(held["text"]))
-    return {cell: "0" * length for cell, length in widest.items()}
+    return {cell: "0" * digits for cell, digits in widest.items()}
 
 
 def total_text(text: str, count: Sequence[int]) -> str:
@@ -155,7 +174,7 @@ def prepared(svg: str, key: str, trace: Mapping[str, Any], quantities: Sequence[
         if me := element.get("id"):
             element.set("id", f"{key}-{me}")
             if me.startswith("a_") and me[2:] in end:
-                _fill(element, *end[me[2:]], is_entry=me.rpartition("_")[2].isdigit())
+                _fill(element, *end[me[2:]])
     return ElementTree.tostring(root, encoding="unicode")
 
 
@@ -166,6 +185,8 @@ def _thin_out(element: Element) -> None:
         _thin_out(child)
         children += [*child] if child.tag == f"{_SVG}a" else [child] * (child.tag != f"{_SVG}title")
     element[:] = children
+    if is_entry(element.get("id", "")):
+        _as_rectangle(element)
     for name in ("font-family", f"{_XML}space"):
         element.attrib.pop(name, None)
     if element.get("text-anchor") == "start":
@@ -175,11 +196,36 @@ def _thin_out(element: Element) -> None:
         element.text = None
 
 
-def _fill(cell: Element, text: str, level: int | None, is_entry: bool) -> None:
+def is_entry(me: str) -> bool:
+    """Whether an id is that of an entry of a heat map.
+
+    >>> is_entry("a_n3_grad_12"), is_entry("a_n3_grad"), is_entry("n3_0")
+    (True, False, False)
+    """
+    return me.startswith("a_") and me.count("_") == 3 and me.rpartition("_")[2].isdigit()
+
+
+def _as_rectangle(entry: Element) -> None:
+    """Makes a rectangle of the polygon of an entry, or of the whole entry if there is nothing else in it: there are many."""
+    shape = entry[0] if len(entry) and entry[0].tag == f"{_SVG}polygon" else None
+    if shape is None:
+        return
+    corners = [tuple(map(float, pair.split(","))) for pair in shape.get("points", "").split()]
+    x, y = (min(corner[i] for corner in corners) for i in (0, 1))
+    width, height = (max(corner[i] for corner in corners) - low for i, low in enumerate((x, y)))
+    box = entry if len(entry) == 1 else shape
+    kept = {"fill": shape.get("fill", ""), **({"id": entry.get("id", "")} if box is entry else {})}
+    box.clear()
+    box.tag = f"{_SVG}rect"
+    box.attrib.update(kept, x=f"{x:g}", y=f"{y:g}", width=f"{width:.2f}", height=f"{height:.2f}")
+
+
+def _fill(cell: Element, text: str, level: int | None) -> None:
     """Writes into a cell where room was reserved: an entry of a heat map in the middle, other numbers at the right."""
-    own = [*_own(cell)]
+    is_of_map = level is not None
+    own = [cell, *_own(cell)]
     for element in own:
-        if level is not None and element.tag == f"{_SVG}polygon":
+        if level is not None and element.tag == f"{_SVG}rect":
             element.set("fill", themes.shade(level / 100, themes.LIGHT))
     texts = [element for element in own if element.tag == f"{_SVG}text"]
     room = texts[-1].text or "" if texts else ""
@@ -187,10 +233,10 @@ def _fill(cell: Element, text: str, level: int | None, is_entry: bool) -> None:
         return
     reserved = texts[-1]
     width = len(room) * _DIGIT * float(reserved.get("font-size", "12"))
-    reserved.set("x", f"{float(reserved.get('x', '0')) + width / (2 if is_entry else 1):.2f}")
-    reserved.set("text-anchor", "middle" if is_entry else "end")
+    reserved.set("x", f"{float(reserved.get('x', '0')) + width / (2 if is_of_map else 1):.2f}")
+    reserved.set("text-anchor", "middle" if is_of_map else "end")
     reserved.set("class", "reserved")
-    if not is_entry:
+    if not is_of_map:
         reserved.set("fill", themes.LIGHT["backward_ink"])
     reserved.text = text
 

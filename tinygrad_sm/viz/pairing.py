@@ -24,6 +24,7 @@ class View:
         self.flow = flow_of(full, output, seed)
         drawn_flow = self.flow if scene is full else self.flow.through(scene)
         self.trace: dict[str, Any] = {"key": key, "title": title, **trace_of(scene, drawn_flow, output, held)}
+        self.is_folded = scene is not full
         drawn = {member: node.id for node in scene.nodes.values() for member in (node.id, *node.members)}
         self.full_id_of = {node.value: node.id for node in full.nodes.values() if node.value is not None}
         self.id_of = {value: drawn[me] for value, me in self.full_id_of.items()}

@@ -12,7 +12,7 @@ from tinygrad_sm.nd.shapes import brief
 from tinygrad_sm.viz.expansion import Expansion, expanded
 from tinygrad_sm.viz.flow import Flow
 from tinygrad_sm.viz.folding import fold
-from tinygrad_sm.viz.labels import number
+from tinygrad_sm.viz.labels import number, printable
 from tinygrad_sm.viz.pages import page_of, prepared, reserves
 from tinygrad_sm.viz.pairing import Difference, View, differences, inside, partners, told, ulps, until
 from tinygrad_sm.viz.quantities import Quantities
@@ -117,7 +117,7 @@ class Player:
         self._views, self._expansion, self._quantities = views, expansion, held
         output = views[0].scene.nodes[views[0].scene.outputs[0]]
         self._name = labels_of(views[0].scene)[output.id]
-        self._title = f"Backpropagation through {called(output)}" if title is None else title
+        self._title = printable(f"Backpropagation through {called(output)}" if title is None else title)
         self._theme, self._engine = theme, engine
         self._page = ""
 
@@ -189,7 +189,7 @@ class Player:
         return page_of(self._title, self._theme, views, data, checks)
 
     def _svg(self, view: View) -> str:
-        from tinygrad_sm.viz.dot import digraph, ids_of
+        from tinygrad_sm.viz.digraphs import digraph, ids_of
         from tinygrad_sm.viz.rendering import render
 
         held = self._quantities.entries
@@ -203,7 +203,9 @@ def _about_sums(view: View) -> str:
     parts = [part for step in view.trace["steps"] for part in step.get("moments", ()) if part["final"]]
     if not parts:
         return "<p>No gradient flows here, so there is nothing to check.</p>"
-    return f"<p>The contributions to each of {len(parts)} nodes sum to the engine's gradient, bit for bit.</p>"
+    who = "that one node gets" if len(parts) == 1 else f"each of {len(parts)} nodes gets"
+    how = "in another order of adding, as some nodes are folded" if view.is_folded else "bit for bit"
+    return f"<p>The contributions that {who} sum to the engine's gradient, {how}.</p>"
 
 
 def _table_of(found: Sequence[Difference]) -> str:

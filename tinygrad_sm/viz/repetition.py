@@ -11,6 +11,7 @@ from typing import Any
 from tinygrad_sm.graph.namespaces import SCALARS, is_array, shape
 from tinygrad_sm.viz.scene import Group, Node
 
+Row = tuple[int, int, int]  # its first op, how many ops a block has, and how many blocks there are
 LONGEST = 64  # ops in a step of a loop, to be seen as one; a module may have any number
 NEAREST = 8  # modules of the same kind with which one is compared
 
@@ -23,7 +24,7 @@ def fold_repeats(nodes: dict[str, Node], groups: list[Group], outputs: Collectio
     what stands for it, and `shown` leads there. Outputs are never left out. Rows within rows are found from the inside out.
     """
     numbers = count()
-    while runs := _runs(line := _Line(nodes, groups, outputs, shown)):
+    while runs := _shortest(line := _Line(nodes, groups, outputs, shown)):
         twins: dict[str, str] = {}
         for run in runs:
             twins |= line.twins(*run)
@@ -32,8 +33,8 @@ def fold_repeats(nodes: dict[str, Node], groups: list[Group], outputs: Collectio
             members[first] += nodes[twin].members or (twin,)
         for first, ids in members.items():
             nodes[first].members = tuple(ids)
-        for start, period, times in runs:
-            line.frame(start, period, times, twins, f"r{next(numbers)}")
+        for run in runs:
+            line.frame(*run, f"r{next(numbers)}", members.keys())
         groups[:] = [group for own in (*groups, None) for group in (*line.frames[own], own) if group]
         for twin in twins:
             del nodes[twin]
@@ -42,16 +43,21 @@ def fold_repeats(nodes: dict[str, Node], groups: list[Group], outputs: Collectio
         groups[:] = [group for group in groups if group in used]
 
 
-def _runs(line: _Line) -> list[tuple[int, int, int]]:
-    """Where equal blocks follow each other: the first op, the ops of a block, and how many blocks there are."""
-    found = []
+def _shortest(line: _Line) -> list[Row]:
+    """The rows of modules, or if there are none the rows with the fewest ops in a block, more or less."""
+    lengths = (0, *(2**k for k in range(LONGEST.bit_length())))
+    return next((rows for longest in lengths if (rows := _rows(line, longest))), [])
+
+
+def _rows(line: _Line, longest: int) -> list[Row]:
+    """Where equal blocks follow each other, modules (`longest` 0) or the steps of loops, with up to `longest` ops each."""
+    found: list[Row] = []
     i = free = 0
     while i < len(line.ops):
-        for period, fewest in line.periods(i):
-            if run := line.run(i, period, free, fewest):
-                found.append(run)
-                i = free = run[0] + run[1] * run[2]
-                break
+        periods = line.loops(i, longest) if longest else line.modules(i)
+        if row := next(filter(None, (line.row(i, period, free, 3 if longest else 2) for period in periods)), None):
+            found.append(row)
+            i = free = row[0] + row[1] * row[2]
         else:
             i += 1
     return found
@@ -68,6 +74,7 @@ class _Line:
         for i, tails in enumerate(self.tails):
             for k, tail in enumerate(tails):
                 self.first_use.setdefault(tail.id, (i, k))
+        self._turns = {member: n for node in nodes.values() for n, member in enumerate(node.members)}
         self.places = self.first_use | {op.id: (i, -1) for i, op in enumerate(self.ops)}
 
         self.begin: dict[Group, int] = {}
@@ -84,58 +91,68 @@ class _Line:
         self.frames: dict[Group | None, list[Group]] = defaultdict(list)  # new ones, by the group before which they come
         self._opening: dict[int, list[Group]] = defaultdict(list)
         self._siblings: dict[Any, list[int]] = defaultdict(list)
-        for group in sorted(self.begin, key=self.begin.__getitem__):
-            self._opening[self.begin[group]].append(group)
-            self._siblings[_kin(group)].append(self.begin[group])
+        for group in groups:  # outer ones first
+            if group in self.begin:
+                self._opening[self.begin[group]].append(group)
+                self._siblings[_kin(group)].append(self.begin[group])
 
         kinds: dict[Any, int] = {}
         self._kinds = [-1 - i if op.id in outputs else kinds.setdefault(_kind(op), len(kinds)) for i, op in enumerate(self.ops)]
         forms: dict[Any, int] = {}
         self._forms = []  # kinds together with how far back the operands are
         for i, tails in enumerate(self.tails):
-            back = tuple(0 if x.is_leaf else min(i - self.places[x.id][0], LONGEST + 1) for x in tails)
+            back = tuple(0 if x.is_leaf or x.members else min(i - self.places[x.id][0], LONGEST + 1) for x in tails)
             self._forms.append(forms.setdefault((self._kinds[i], back), len(forms)))
         self._same_form: dict[int, list[int]] = defaultdict(list)
         for i, form in enumerate(self._forms):
             self._same_form[form].append(i)
         self._nth = {i: n for same in self._same_form.values() for n, i in enumerate(same)}
 
-    def periods(self, i: int) -> Iterator[tuple[int, int]]:
-        """How many ops after `i` something like it may begin again, and how many blocks it then must be at least."""
+    def modules(self, i: int) -> Iterator[int]:
+        """How many ops after `i` a module begins again that begins there."""
         for group in self._opening.get(i, ()):
             if group.kind == "module":
                 starts = self._siblings[_kin(group)]
                 at = bisect_right(starts, i)
-                yield from ((start - i, 2) for start in starts[at : at + NEAREST])
+                yield from (start - i for start in starts[at : at + NEAREST])
+
+    def loops(self, i: int, longest: int) -> Iterator[int]:
+        """How many ops after `i` the step of a loop may begin again."""
         same, forms = self._same_form[self._forms[i]], self._forms
         for n in range(self._nth[i] + 1, len(same)):
             period = same[n] - i
-            if period > LONGEST:
+            if period > longest:
                 return
             if forms[i : i + period] == forms[i + period : i + 2 * period]:
-                yield period, 3
+                yield period
 
-    def run(self, start: int, period: int, free: int, fewest: int) -> tuple[int, int, int] | None:
-        """A row of blocks of `period` ops at `start`, if there is one. That of a loop may begin earlier, but not before `free`."""
+    def row(self, start: int, period: int, free: int, fewest: int) -> Row | None:
+        """The row of at least `fewest` blocks of `period` ops at `start`; it may begin earlier, but not before `free`."""
         carried: dict[str, Node] = {}
         end = start
         while end + period < len(self.ops) and self._alike(end, period, start, carried):
             end += 1
         if end - start < period:
             return None
-        if fewest > 2:  # the first step of a loop begins with something else than the one before has left
-            longest = range(max(start - period, free), start)
-            start = next((i for i in longest if self._begins(i, period, start + period)), start)
-            spare = range(start, start + (end - start) % period + 1)
-            modules = (i for i in spare if i in self._opening and self._begins(i, period, i + period))
-            start = next(modules, start)
+        # the first step of a loop begins with something else than the one before has left
+        longest = range(max(start - period, free), start)
+        start = next((i for i in longest if self._begins(i, period, start + period)), start)
+        spare = range(start, start + (end - start) % period + 1)
+        start = next((i for i in spare if i in self._opening and self._begins(i, period, i + period)), start)
         times = (end - start) // period + 1
-        return (start, period, times) if times >= fewest and self._opens(start, period) else None
+        is_row = times >= fewest and self._opens(start, period) and self._feeds(start, period)
+        return (start, period, times) if is_row else None
 
     def _begins(self, start: int, period: int, end: int) -> bool:
         """Whether a row begins at `start`, which goes on up to `end`."""
         carried: dict[str, Node] = {}
         return self._opens(start, period) and all(self._alike(i, period, start, carried) for i in range(start, end))
+
+    def _feeds(self, start: int, period: int) -> bool:
+        """Whether the second block takes something of the first."""
+        second = start + period
+        places = (self.places[x.id] for i in range(second, second + period) for x in self.tails[i] if not x.is_leaf)
+        return any(start <= at < second for at, _ in places)
 
     def _alike(self, i: int, period: int, start: int, carried: dict[str, Node]) -> bool:
         """Whether the op `i` and the one a period later do the same for their blocks, in a row that begins at `start`.
@@ -144,9 +161,12 @@ class _Line:
         """
         if self._kinds[i] != self._kinds[i + period] or not self._fellows(self.ops[i], self.ops[i + period], period):
             return False
-        for x, y in zip(self.tails[i], self.tails[i + period], strict=True):
-            if x is y:
-                continue
+        edges = zip(self.ops[i].operands, self.ops[i + period].operands, strict=True)
+        for x, y, (a, b) in zip(self.tails[i], self.tails[i + period], edges, strict=True):
+            if x is y:  # or each takes its turn of an earlier row
+                if a.tail == b.tail or self._turns[a.tail] + 1 == self._turns[b.tail]:
+                    continue
+                return False
             (at, k), (to, m) = self.places[x.id], self.places[y.id]
             if (at + period, k) == (to, m) and at >= start:
                 if k < 0 or (_kind(x) == _kind(y) and y.id not in self.outputs and self._fellows(x, y, period)):
@@ -195,7 +215,7 @@ class _Line:
             twins[self.ops[i].id] = self.ops[first].id
         return twins
 
-    def frame(self, start: int, period: int, times: int, twins: dict[str, str], new: str) -> None:
+    def frame(self, start: int, period: int, times: int, new: str, repeated: Collection[str]) -> None:
         """Notes the number of times: on the group that is a block, or on one around it, with the id `new`."""
         block = range(start, start + period)
         around = [*self._within(start, period)]
@@ -210,7 +230,6 @@ class _Line:
                 if group.parent is outer:
                     group.parent = frame
         frame.times = times
-        repeated = {*twins.values()}
         for i in block:
             for node in (self.ops[i], *(x for x in self.tails[i] if x.is_leaf and x.id in repeated)):
                 if node.group is outer:

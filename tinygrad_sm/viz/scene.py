@@ -123,15 +123,16 @@ class Names:
         if isinstance(names, Module):
             self.add_module(names, "")
         elif isinstance(names, Mapping):
-            own = sorted(
-                ((str(name), x) for name, x in names.items()), key=lambda pair: pair[0].startswith("_")
-            )  # a notebook's
-            for name, x in own:
-                if isinstance(x, (Value, Module)) or is_array(x):
-                    self._add(x, name)
-            for name, x in own:
-                if isinstance(x, Module):
-                    self.add_module(x, name)
+            own = [(str(name), x) for name, x in names.items()]
+            for is_hidden in (False, True):  # those of a notebook, such as _, come last
+                some = [(name, x) for name, x in own if name.startswith("_") == is_hidden]
+                inside = [pair for name, x in some if isinstance(x, (list, tuple, dict)) for pair in _inside(name, x)]
+                for name, x in some + inside:
+                    if isinstance(x, (Value, Module)) or is_array(x):
+                        self._add(x, name)
+                for name, x in some + inside:
+                    if isinstance(x, Module):
+                        self.add_module(x, name)
         elif names is not None:
             raise TypeError(f"draw: names is a mapping of names to Values, such as locals(), or a Module, not {brief(names)}")
 
@@ -151,6 +152,8 @@ class Names:
         """Calls `new` what `old` is called."""
         if name := self.of(old):
             self._add(new, name)
+        if id(old) in self._parameters:
+            self._parameters.add(id(new))
 
     def of(self, x: Any) -> str:
         """The name of a Value, a Module or plain data; "" if it has none."""
@@ -168,6 +171,19 @@ class Names:
         return id(leaf) in self._parameters or bool(path) or last in ("weight", "bias")
 
 
+def _inside(name: str, x: Any, depth: int = 2) -> Iterator[tuple[str, Any]]:
+    """The Values and Modules in lists and mappings, and in those within them, with names such as xs[0] and blocks.0."""
+    from tinygrad_sm.nn import Module
+
+    for key, part in x.items() if isinstance(x, dict) else enumerate(x):
+        if isinstance(part, Value):
+            yield f"{name}[{key!r}]", part
+        elif isinstance(part, Module):
+            yield f"{name}.{key}", part
+        elif depth > 1 and isinstance(part, (list, tuple, dict)):
+            yield from _inside(f"{name}[{key!r}]", part, depth - 1)
+
+
 def scene_of(
     *outputs: Value, names: Names | None = None, sides: Sequence[str] = (), expansion: Expansion | None = None
 ) -> Scene:
@@ -177,8 +193,12 @@ def scene_of(
     same name and the same numbers are one. What an `expansion` recorded anew is named and grouped as what it comes from.
     """
     names = names or Names()
-    for old, new in expansion.twins.items() if expansion else ():
-        names.alias(new, old)
+    if expansion:
+        for old, new in expansion.twins.items():
+            names.alias(new, old)
+        for new, old in expansion.origins.items():
+            if old.op is None:
+                names.alias(new, old)
     everything = _all_of(outputs)
     twins = _same_leaves(everything, outputs, names) if sides else {}
     values = [value for value in everything if value not in twins]
@@ -188,7 +208,7 @@ def scene_of(
     origins = expansion.origins if expansion else {}
     own_sides = [Group(f"s{i}", "side", title) for i, title in enumerate(sides)]
     groups, group_of = [*own_sides], {}
-    for side, part in _parts(values, outputs, own_sides):
+    for side, part in _parts(values, outputs, own_sides, twins):
         found, inside = _calls_around(part, names, origins, side)
         groups += found
         group_of.update(inside)
@@ -317,13 +337,13 @@ def _same_leaves(values: Sequence[Value], outputs: Sequence[Value], names: Names
 
 
 def _parts(
-    values: Sequence[Value], outputs: Sequence[Value], sides: Sequence[Group]
+    values: Sequence[Value], outputs: Sequence[Value], sides: Sequence[Group], twins: Mapping[Value, Value]
 ) -> Iterator[tuple[Group | None, list[Value]]]:
     """What all outputs share, and for each side what only it was computed from; all at once without sides."""
     if not sides:
         yield None, [*values]
         return
-    reached = [{*history(output)} for output in outputs]
+    reached = [{twins.get(value, value) for value in history(output)} for output in outputs]
     of_one = [own.difference(*(other for other in reached if other is not own)) for own in reached]
     yield None, [value for value in values if not any(value in own for own in of_one)]
     for side, own in zip(sides, of_one, strict=True):

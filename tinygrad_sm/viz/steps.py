@@ -96,7 +96,7 @@ class _Tracer:
         return {
             "id": node.id,
             "label": self.names[node.id],
-            "op": "" if node.is_leaf else node.title,
+            "op": "" if node.is_leaf else printable(node.title),
             "role": "loss" if node.id in self.scene.outputs and not node.is_leaf else node.role,
             "value": self.quantity(node.data),
             "gradient": self.quantity(gradient),
@@ -141,7 +141,7 @@ class _Tracer:
         name = self.names[node.id]
         gives = f"gives {self.said(node.data)}" if node.data is not None else "gives its results"
         takes = listed([self.named(x) for x in operands])
-        text = f"{name}: {node.title}" if node.name and node.role != "folded" else name
+        text = f"{name}: {printable(node.title)}" if node.name and node.role != "folded" else name
         return {
             "kind": "forward",
             "node": node.id,
@@ -264,7 +264,7 @@ class _Tracer:
     def brief(self, i: int | None) -> str:
         """A quantity where it is short, in a sentence about several."""
         text = "" if i is None else self.quantities.said(i)
-        return text if len(text) <= 24 else ""
+        return text if len(text) <= 32 else ""
 
     def bracketed(self, i: int | None) -> str:
         text = self.brief(i)

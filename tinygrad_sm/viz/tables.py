@@ -119,8 +119,10 @@ def _facts(node: Node, look: Look, wants_gradient: bool, gradient: Any) -> Itera
     told = [(name, data, "ink") for name, data in _versions(node)] if look.values and node.data is not None else []
     if look.grads and wants_gradient:  # an empty cell until a gradient has arrived, since none is not zero
         told.append(("grad", gradient, "backward_ink"))
+    if not told:
+        return
     kind = _kind(node.data, look)
-    if kind == "spread" and told:
+    if kind == "spread":
         yield "", [cell(word(name, look)) for name in spread(node.data)]
     for name, data, ink in told:
         me = f"{node.id}_{name}"
@@ -154,7 +156,10 @@ def _body(title: str, rows: Sequence[Row], look: Look, room: str) -> str:
     text = f'<TR><TD COLSPAN="{width + 1}"{room}>{title}</TD></TR>' + "<HR/>" * bool(rows)
     for name, cells in rows:
         span = f' COLSPAN="{width + 1 - len(cells)}"' if len(cells) < width else ""
-        text += f'<TR><TD ALIGN="LEFT">{word(name, look)}</TD>{"".join(x.replace("<TD", "<TD" + span, 1) for x in cells)}</TR>'
+        port = ' PORT="grad"' if name == "grad" else ""  # of the last cell, so that an edge there crosses no other
+        last = cells[-1].replace("<TD", f"<TD{port}", 1)
+        held = "".join(x.replace("<TD", f"<TD{span}", 1) for x in (*cells[:-1], last))
+        text += f'<TR><TD ALIGN="LEFT">{word(name, look)}</TD>{held}</TR>'
     return text
 
 
@@ -200,9 +205,7 @@ def heat_map(data: Any, look: Look, me: str, *, told: bool, blank: bool = False)
     The colour is strongest at the largest magnitude, and nan is grey. Cells have the ids `me`_0, `me`_1, ... in C order.
     """
     sizes, theme = _sizes(data), look.theme
-    rows = _nested(data) if len(sizes) > 1 else [_nested(data)]
-    for _ in sizes[:-2]:
-        rows = [row for part in rows for row in part]
+    rows = _rows(data)
     top = max((abs(float(x)) for row in rows for x in row if isfinite(x)), default=0.0)
     plain = blank or not has_heat(theme) or _is_whole(data)
     text = ""
@@ -233,11 +236,13 @@ def _entry(x: Any, look: Look) -> str:
 
 
 def _range(data: Any, look: Look) -> str:
-    """The smallest and the largest element, the scale of a heat map."""
+    """The smallest and the largest element, the scale of a heat map, and whether there is a nan."""
     if kind_of(data) == "bool":
         return "False … True"
-    facts = spread(data, look.precision)
-    return f"{facts['min']} … {facts['max']}"
+    elements = [x for row in _rows(data) for x in row]
+    known = [x for x in elements if x == x]
+    ends = [f"{number(min(known), look.precision)} … {number(max(known), look.precision)}"] if known else []
+    return ", ".join(ends + ["nan"] * (len(known) < len(elements)))
 
 
 def _place(k: int, sizes: Sequence[int]) -> str:
@@ -251,6 +256,15 @@ def _place(k: int, sizes: Sequence[int]) -> str:
 
 def _nested(data: Any) -> Any:
     return data if type(data) in SCALARS or isinstance(data, list) else nested_lists(data)
+
+
+def _rows(data: Any) -> list[list[Any]]:
+    """The elements in rows along the last axis."""
+    sizes = _sizes(data)
+    rows = _nested(data) if len(sizes) > 1 else [_nested(data)]
+    for _ in sizes[:-2]:
+        rows = [row for part in rows for row in part]
+    return rows
 
 
 def _sizes(data: Any) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from tinygrad_sm.graph.namespaces import shape
 from tinygrad_sm.viz import labels
 from tinygrad_sm.viz.flow import Flow
+from tinygrad_sm.viz.folding import Folded
 from tinygrad_sm.viz.scene import Node, Scene
 
 _HEADING = ("name", "op", "operands", "shape", "value", "grad", "in")
@@ -78,7 +79,7 @@ def _numbers(data: object, precision: int) -> str:
 
 
 def _gradient(node: Node, flow: Flow | None, precision: int) -> str:
-    value = node.value
+    value = node.value if not isinstance(node, Folded) else node.gives[0].value if len(node.gives) == 1 else None
     if flow is not None:
         return _numbers(flow.gradients.get(node.id), precision)
     return _numbers(value.grad, precision) if value is not None and value.requires_grad and value.has_grad else ""

@@ -1,6 +1,6 @@
 """The colours of pictures, by what they are for: a light, a dark and a print theme, and CSS that turns a light picture dark.
 
-The hues are those of Okabe and Ito, which differ for every eye. Text has a contrast of at least 4.5 to 1 with what it stands on.
+The hues are those of Okabe and Ito, which differ for every eye. Text has a contrast of at least 4.5 to 1 with its ground.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def shade(x: float, theme: Theme) -> str:
     (True, True, '#f5cb94')
     """
     end = theme["positive" if x > 0 else "negative"]
-    share = round(abs(x) * 10) / 10
+    share = round(min(abs(x), 1.0) * 10) / 10
     return "#" + "".join(
         f"{round(a + (b - a) * share):02x}" for a, b in zip(_channels(theme["zero"]), _channels(end), strict=True)
     )
@@ -120,7 +120,7 @@ def css(theme: Theme, scope: str = "") -> str:
     )
 
 
-def follow_reader(svg: str, name: str = "tinygrad-sm") -> str:
+def follow_reader(svg: str, name: str = "tinygrad-sm-auto") -> str:
     """Rules by which a picture drawn in LIGHT is dark where its reader's system or notebook is, for what has the class `name`.
 
     JupyterLab and VS Code say on the body of the page which theme they show, and are believed more than the system.

@@ -141,6 +141,15 @@ def test_the_line_is_where_both_classes_have_the_same_probability(scale, mpl):
 
 
 @heavy
+def test_there_is_a_line_between_any_two_regions(mpl):
+    ax = plots.decision_regions(three, POINTS, [0, 0, 1, 1, 2, 2], resolution=20)
+    lines = [v for c in ax.collections if "Contour" in type(c).__name__ for path in c.get_paths() for v in path.vertices]
+    logits = np.array(lines) @ [[1.0, 0.0, -1.0], [0.0, 1.0, -1.0]]
+    best = np.argsort(-logits)[:, :2]
+    assert {tuple(sorted(pair)) for pair in best.tolist()} == {(0, 1), (0, 2), (1, 2)}
+
+
+@heavy
 def test_points_have_the_marker_and_the_colour_of_their_class_and_names_in_the_legend(mpl):
     from matplotlib.colors import to_hex
 
@@ -430,6 +439,7 @@ def classified(draw):
     return rows, [draw(st.integers(0, classes - 1)) for _ in range(n)], draw(st.integers(1, 25))
 
 
+@settings(max_examples=40, deadline=None)
 @given(classified())
 def test_the_error_is_that_of_exact_fractions(case):
     rows, y, bins = case

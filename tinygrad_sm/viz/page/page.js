@@ -25,7 +25,12 @@
   const setClass = (target, name) => { if (target.getAttribute('class') !== name) target.setAttribute('class', name); };
   const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
 
-  const heat = (level) => `color-mix(in srgb, var(--${level > 0 ? 'positive' : 'negative'}) ${Math.abs(level)}%, var(--zero))`;
+  // The class of a heat map's entry: ten steps of colour to either side of zero, as in the pictures.
+  const heat = (held, entry) => {
+    if (held.reprs[entry] === 'nan') return 'heat undefined';
+    const step = Math.round(Math.abs(held.levels[entry]) / 10);
+    return `heat ${step ? (held.levels[entry] > 0 ? 'up' : 'down') : 'at'}${step}`;
+  };
   const textOf = (index) => (index === null ? '' : quantities[index].text);
 
   // --- a graph and where in time each of its parts changes
@@ -158,10 +163,10 @@
     }
 
     // Shows the moment t. `active` are nodes in focus, edges by which something flows now.
-    render(t, last) {
+    render(t) {
       const { step: at } = this.moments[t];
       const step = this.trace.steps[at];
-      const from = last && step.moments && !state.fine ? this.firsts[at] : t;
+      const from = step.moments && !state.fine ? this.firsts[at] : t;
       const receiving = new Set((step.moments || []).slice(this.moments[from].part, this.moments[t].part + 1).map((m) => m.to));
       for (const node of this.nodes.values()) {
         if (!node.group) continue;
@@ -202,8 +207,8 @@
         if (/^\d+$/.test(entry)) {
           const held = gradient && quantities[gradient.quantity];
           if (text) setText(text, held ? held.texts[entry] : '');
-          const fill = cell.querySelector('polygon');
-          if (fill) fill.style.fill = held ? (held.reprs[entry] === 'nan' ? 'var(--undefined)' : heat(held.levels[entry])) : 'none';
+          const fill = cell.matches('rect') ? cell : cell.querySelector('rect');
+          if (fill) setClass(fill, held ? heat(held, entry) : 'empty');
         } else if (entry === '' && text) {
           setText(text, gradient ? textOf(gradient.quantity) + (gradient.final ? '' : ` (${gradient.count.replace(' of ', '/')})`) : '');
         }
@@ -294,21 +299,20 @@
     const columns = held.shape.length ? held.shape[held.shape.length - 1] : 1;
     const told = held.levels.length <= 24 && columns <= 8;
     const table = element('table', { class: `grid${told ? ' told' : columns > 24 ? ' wide' : ''}`, role: 'grid', 'aria-label': name });
-    const cells = held.levels.map((level, entry) => {
+    const cells = held.levels.map((_, entry) => {
       const say = `${name}${indexText(held.shape, entry)} = ${held.reprs[entry]}`;
-      const cell = element('td', { role: 'gridcell', tabindex: entry ? '-1' : '0', 'aria-label': say }, told ? held.texts[entry] : null);
-      cell.style.background = held.reprs[entry] === 'nan' ? 'var(--undefined)' : heat(level);
-      cell.addEventListener('pointerenter', () => read(say));
-      cell.addEventListener('focus', () => read(say));
-      cell.addEventListener('pointerleave', () => read(''));
-      return cell;
+      const values = { class: heat(held, entry), role: 'gridcell', tabindex: entry ? '-1' : '0', 'aria-label': say };
+      return element('td', values, told ? held.texts[entry] : null);
     });
+    const tell = (event) => read(event.target.getAttribute('aria-label') || '');
+    table.addEventListener('pointerover', tell);
+    table.addEventListener('focusin', tell);
+    table.addEventListener('pointerleave', () => read(''));
     const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns };
     table.addEventListener('keydown', (event) => {
       const next = cells[cells.indexOf(event.target) + (steps[event.key] || NaN)];
       if (!(event.key in steps)) return;
-      event.stopPropagation(); // inside a heat map the arrows go from entry to entry
-      event.preventDefault();
+      event.preventDefault(); // inside a heat map the arrows go from entry to entry
       if (!next) return;
       event.target.setAttribute('tabindex', '-1');
       next.setAttribute('tabindex', '0');
@@ -324,6 +328,7 @@
 
   const row = (name, ...cells) => element('tr', { class: name }, ...cells);
   const cell = (content, name = null) => element('td', { class: name }, content);
+  const sign = (text) => cell(element('span', {}, text), 'sign');
   const heads = (...names) => element('tr', {}, ...names.map((name) => element('th', { scope: 'col' }, name)));
   const SIGNS = { slope: '×', slopes: '⊙', jacobian: '·' };
   const LOCALS = { slope: '', slopes: 'element by element', jacobian: 'Jacobian' };
@@ -344,9 +349,9 @@
       ...step.moments.map((moment, i) => row(
         i > part ? 'later' : state.fine && i === part ? 'now' : null,
         i ? null : element('td', { class: 'shared', rowspan: step.moments.length }, shown(step.incoming, 'incoming')),
-        cell(moment.local ? SIGNS[moment.local.kind] : '→', 'sign'),
+        sign(moment.local ? SIGNS[moment.local.kind] : '→'),
         cell(moment.local ? local(moment.local) : element('span', { class: 'of' }, 'through its rule (vjp)')),
-        cell(moment.local ? '=' : '→', 'sign'),
+        sign(moment.local ? '=' : '→'),
         cell(shown(moment.contribution, `contribution to ${moment.label}`)),
         cell(element('span', { title: moment.label }, moment.label), 'who'),
         element('td', { class: moment.final ? 'whole' : null }, element('span', {}, shown(moment.total, `gradient of ${moment.label}`),
@@ -391,6 +396,8 @@
   // Where the buttons stop: after every moment, or after the last one of every step.
   const stops = (view) => view.moments.map((_, t) => t).filter((t) => state.fine || t === lastOf(view, view.moments[t].step));
 
+  const atEnd = () => { for (const view of views) view.render(view.moments.length - 1); }; // as a print shows it
+
   const render = (smooth = true) => {
     const view = lead();
     const { step: at, part } = view.moments[state.t];
@@ -399,7 +406,7 @@
     state.partner = partner ? data.partners[view.key][step.node] || null : null;
     for (const each of views) {
       each.lead = each === view;
-      each.render(time(each), true);
+      if (!each.figure.hidden) each.render(time(each));
     }
     const inside = view === views[1] && data.inside[step.node] ? `, inside ${data.inside[step.node]}` : '';
     setText(byId('heading'), step.heading + inside);
@@ -409,15 +416,15 @@
     setClass(document.querySelector('.panel'), `panel live ${{ forward: 'forward', seed: 'backward', backward: 'backward' }[step.kind] || ''}`.trim());
     replace(byId('working'), workings[step.kind](view, step, part));
     read('');
-    const all = stops(view);
-    const place = all.indexOf(state.t);
+    const places = stops(view);
+    const place = places.indexOf(state.t);
     const slider = byId('slider');
-    slider.max = String(all.length);
+    slider.max = String(places.length);
     slider.value = String(place + 1);
-    slider.setAttribute('aria-valuetext', `${step.heading}, ${place + 1} of ${all.length}`);
-    setText(byId('count'), `Step ${place + 1} of ${all.length}`);
+    slider.setAttribute('aria-valuetext', `${step.heading}, ${place + 1} of ${places.length}`);
+    setText(byId('count'), `Step ${place + 1} of ${places.length}`);
     for (const id of ['first', 'previous']) byId(id).disabled = place === 0;
-    for (const id of ['next', 'last']) byId(id).disabled = place === all.length - 1;
+    for (const id of ['next', 'last']) byId(id).disabled = place === places.length - 1;
     remember();
     view.follow(step.node, smooth);
     if (partner) partner.follow(state.partner, smooth);
@@ -535,13 +542,18 @@
 
   // --- the address: a link to this step, where the page has an address of its own
 
-  const remember = () => {
+  let waiting = 0;
+  const remember = () => { // in a while, since browsers complain about an address that changes often
+    clearTimeout(waiting);
+    waiting = setTimeout(remembered, 250);
+  };
+  const remembered = () => {
     const view = lead();
     const { step, part } = view.moments[state.t];
     const place = `${step + 1}${state.fine && part ? `.${part + 1}` : ''}`;
     const hash = `#s=${place}${views[1] ? `&v=${state.view}` : ''}${state.fine ? '&e=1' : ''}`;
-    if (location.protocol === 'about:' || location.hash === hash) return; // in a frame there is none
-    try { history.replaceState(null, '', hash); } catch { /* a sandbox forbids it */ }
+    if (location.hash === hash) return;
+    try { history.replaceState(null, '', hash); } catch { /* in a sandbox a page has no address */ }
   };
 
   const recall = () => {
@@ -609,8 +621,8 @@
   });
   addEventListener('hashchange', recall);
   let wasOpen = false;
-  addEventListener('beforeprint', () => { wasOpen = byId('all').open; byId('all').open = true; });
-  addEventListener('afterprint', () => { byId('all').open = wasOpen; });
+  addEventListener('beforeprint', () => { wasOpen = byId('all').open; byId('all').open = true; atEnd(); });
+  addEventListener('afterprint', () => { byId('all').open = wasOpen; render(false); });
 
   if (views[1]) {
     for (const [key, title] of [...views.map((view) => [view.key, view.title]), ['both', 'Both']]) {

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_sm.graph.namespaces import as_data, is_array
 from tinygrad_sm.graph.value import nested_lists, plain
 from tinygrad_sm.nd.shapes import brief
+from tinygrad_sm.viz import themes
 from tinygrad_sm.viz.labels import cut, number, printable
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 # The colours of Okabe and Ito, which differ for every eye, those first that stand out most.
 ON_LIGHT = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 ON_DARK = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#FFFFFF")
-THEMES = {"light": ("#1A1A1A", "#FFFFFF"), "dark": ("#E8E8E8", "#1B1B1F")}  # ink and paper
+THEMES = {name: (theme["ink"], theme["paper"]) for name, theme in (("light", themes.LIGHT), ("dark", themes.DARK))}
 MINUS = "\N{MINUS SIGN}"
 
 # --- where to draw
@@ -50,6 +51,7 @@ def new_axes(ax: Any, name: str, *, size: tuple[float, float] = (6.0, 4.0), them
         ink_colour, paper_colour = THEMES[theme]
         figure = Figure(figsize=size, layout="constrained", facecolor=paper_colour)
         FigureCanvasAgg(figure)
+        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)  # inches
         made = figure.add_subplot()
         made.spines[["top", "right"]].set_visible(False)
         for picture in (made, figure):  # what a notebook asks for

@@ -73,6 +73,7 @@ def decision_regions(
     if not rows:
         raise ValueError(f"{name}: X has no rows")
     first, second = _two_of(features, len(rows[0]), name)
+    axis_names = _feature_names(feature_names, len(rows[0]), name)
     like = like_of(model, X)
     at_points = _logits(model, rows, like, name)
     classes = len(at_points[0])
@@ -95,13 +96,15 @@ def decision_regions(
         if own:
             colour, marker = class_colour(ax, k), MARKERS[k % len(MARKERS)]
             shown = [row[first] for row in own], [row[second] for row in own]
-            ax.scatter(*shown, s=34, color=colour, marker=marker, edgecolors="white", linewidths=0.6, label=names[k], zorder=3)
+            size = 52 if marker in "PX*" else 34  # these are thin
+            ax.scatter(
+                *shown, s=size, color=colour, marker=marker, edgecolors="white", linewidths=0.6, label=names[k], zorder=3
+            )
     right = sum(best(row) == target for row, target in zip(at_points, targets, strict=True))
     title = f"{percent(right, len(rows))} of {len(rows)} points right"
     if len(rows[0]) > 2:
         title += "; regions: other features at their mean"
     ax.set_title(title, fontsize="medium")
-    axis_names = _feature_names(feature_names, len(rows[0]), name)
     ax.set(xlabel=axis_names[first], ylabel=axis_names[second], xlim=(xs[0], xs[-1]), ylim=(ys[0], ys[-1]))
     legend(ax, **beside)
     return ax

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from math import isfinite, isqrt, log10
-from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tinygrad_sm import nd
@@ -81,13 +80,15 @@ def gradient_histograms(model: Any, *, bins: int = 40, ax: Axes | None = None, t
     w (3,)
     median 3, 33.3 % zeros
     """
+    from statistics import median  # slow to import
+
     name = "gradient_histograms"
     bins = whole_number(bins, f"{name}: bins")
     rows, notes = [], []
     for label, x in _named(model, name):
         gradient = _gradient(x)
-        flat, sizes = ([], ()) if gradient is None else flatten(gradient)
-        row = Row(f"{label} {sizes}" if sizes else label, [abs(float(g)) for g in flat], sizes)
+        flat, sizes = ([], ()) if gradient is None else flatten(floats(gradient, f"{name}: {label}"))
+        row = Row(f"{label} {sizes}" if sizes else label, [*map(abs, flat)], sizes)
         middle = [f"median {written(median(own))}"] if (own := [g for g in row.numbers if g and isfinite(g)]) else []
         rows.append(row)
         notes.append("no gradient yet" if gradient is None else ", ".join(middle + _left_out(row, units=False)))
@@ -105,19 +106,22 @@ def gradient_histograms(model: Any, *, bins: int = 40, ax: Axes | None = None, t
 def _inputs(model: Module, X: Any, name: str) -> Any:
     """X in the library of the network, as a Value, so that all that is computed from it is recorded; ints stay plain."""
     data = plain(X.to_numpy() if hasattr(X, "to_numpy") else X)
-    if isinstance(data, (list, tuple)):
-        data = nd.asarray(flatten(data)[0]).reshape(flatten(data)[1]) if _are_ints(data) else floats(data, f"{name}: X")
-    like = like_of(model, data)
-    if is_array(data) and kind_of(data) == "integral":
-        return moved(data, namespace_of([like]))
-    found = nd.asarray(floats(data, f"{name}: X", finite=True))
-    if not found.shape or not found.shape[0]:
-        raise ValueError(f"{name}: X needs rows of inputs, and has shape {found.shape}")
-    return Value(moved_like(found, like))
+    flat, sizes = flatten(data if is_array(data) else floats(data, f"{name}: X") if not _are_ints(data) else data)
+    given = nd.reshape(nd.asarray(flat), sizes)
+    if not sizes or not flat:
+        raise ValueError(f"{name}: X needs rows of inputs, and has shape {sizes}")
+    like = like_of(model, given)
+    if kind_of(given) == "integral":
+        return moved(given, namespace_of([like]))
+    floats(given, f"{name}: X", finite=True)
+    return Value(moved_like(given, like))
 
 
 def _are_ints(data: Any) -> bool:
-    return {*map(type, flatten(data)[0])} == {int}
+    try:
+        return {*map(type, flatten(data)[0])} == {int}
+    except ValueError:  # of ragged lists
+        return False
 
 
 def _layers(model: Module, outputs: Any) -> Iterator[tuple[str, Value]]:

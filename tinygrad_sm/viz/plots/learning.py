@@ -70,7 +70,7 @@ def _curves(history: Any, key: str, name: str) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     for which, full in (("training", key), ("validation", f"validation_{key}")):
         numbers = history.get(full, ()) if isinstance(history, Mapping) else getattr(history, full, ())
-        if isinstance(numbers, (str, bytes)) or callable(numbers):
+        if isinstance(numbers, (str, bytes)) or not hasattr(numbers, "__len__"):
             raise TypeError(f"{name}: needs the History that tg.fit returns, not {brief(history)}")
         if len(numbers):
             found[which] = floats([*numbers], f"{name}: {full}", 1)

@@ -7,11 +7,11 @@ edges, and compass points.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_sm.graph.namespaces import shape
 from tinygrad_sm.viz import labels, tables
-from tinygrad_sm.viz.flow import Flow, locals_of
+from tinygrad_sm.viz.flow import Flow, Local, locals_of
 from tinygrad_sm.viz.folding import Folded
 from tinygrad_sm.viz.legend import legend_label
 from tinygrad_sm.viz.rendering import FONT
@@ -70,10 +70,13 @@ def digraph(
         graphs[group], inside[group] = _cluster(group, theme), []
         inside[group.parent].append(group)
 
+    have_grads: set[str] = set()
     for node in scene.nodes.values():
-        is_ghost = view == "backward" and (flow is None or not any(x.id in flow.gradients for x in _results(node)))
+        is_ghost = view == "backward" and not _is_reached(node, flow)
         operands = [*_operands(node, flow, locals)] if len(node.operands) > 1 or locals or cells else []
         has, gradient = _gradient(node, flow)
+        if has and grads:
+            have_grads.add(node.id)
         label = tables.node_label(
             node,
             faint if is_ghost else look,
@@ -82,7 +85,7 @@ def digraph(
             gradient=gradient,
             is_output=node.id in scene.outputs,
         )
-        graphs[node.group].node(node.id, label, id=node.id, tooltip=labels.tooltip(_about(node, gradient)))
+        graphs[node.group].node(node.id, label, id=node.id, tooltip=labels.tooltip(_about(node, gradient, values, grads)))
 
     for outer in (*reversed(scene.groups), None):  # inner ones first
         for group in inside[outer]:
@@ -93,11 +96,11 @@ def digraph(
     ends = _COMPASS[direction]
     for edge in scene.edges:
         for way, style in _ways(edge, view, flow, theme):
-            head = scene.nodes[edge.head]
+            head, tail = scene.nodes[edge.head], edge.tail + ":grad" * bool(way and edge.tail in have_grads)
             port = f":i{head.operands.index(edge)}" if len(head.operands) > 1 or locals or cells else ""
             about = f"operand {edge.word} of {head.name or head.title}"
             whole.edge(
-                f"{edge.tail}:{ends[0]}",
+                f"{tail}:{ends[0]}",
                 f"{edge.head}{port}:{ends[1]}",
                 id=edge.id + way,
                 tooltip=labels.tooltip(about),
@@ -163,14 +166,25 @@ def _cluster(group: Group, theme: Theme) -> graphviz.Digraph:
 def _operands(node: Node, flow: Flow | None, locals: bool) -> Iterator[Operand]:  # noqa: A002
     slopes = locals_of(node) if locals else {}
     for edge in node.operands:
-        members = edge.members or (edge.id,)
-        contribution = flow.contributions.get(members[0]) if locals and flow is not None and len(members) == 1 else None
-        yield Operand(edge, slopes.get(edge.place), contribution)
+        contribution = flow.contributions.get(edge.id) if locals and flow is not None else None
+        local = slopes.get(edge.place)
+        if local is not None and local.kind == "jacobian" and len(local.data) == 1 and contribution is not None:
+            local = Local("slopes", _shaped(local.data[0], shape(contribution)))  # of a single number, so like the operand
+        yield Operand(edge, local, contribution)
 
 
-def _results(node: Node) -> list[Node]:
-    """The nodes of the full scene whose values a node shows, or stands for."""
-    return node.gives if isinstance(node, Folded) else [node]
+def _shaped(flat: list[float], sizes: tuple[int, ...]) -> Any:
+    """Nested lists of the elements."""
+    for n in sizes[:0:-1]:
+        flat = [flat[i : i + n] for i in range(0, len(flat), n)]  # type: ignore[misc]
+    return flat
+
+
+def _is_reached(node: Node, flow: Flow | None) -> bool:
+    """Whether a gradient comes to a node, or to something in it."""
+    return flow is not None and (
+        node.id in flow.gradients or (isinstance(node, Folded) and any(edge.id in flow.contributions for edge in node.operands))
+    )
 
 
 def _gradient(node: Node, flow: Flow | None) -> tuple[bool, object]:
@@ -179,7 +193,7 @@ def _gradient(node: Node, flow: Flow | None) -> tuple[bool, object]:
     if result is None or result.value is None or not result.value.requires_grad:
         return False, None
     if flow is not None:
-        return True, flow.gradients.get(result.id)
+        return True, flow.gradients.get(node.id)
     return True, result.value.grad if result.value.has_grad else None
 
 
@@ -190,16 +204,18 @@ def _ways(edge: Edge, view: str, flow: Flow | None, theme: Theme) -> Iterator[tu
     elif not edge.carries:
         yield "", {"style": "dotted", "color": theme["ghost"], "dir": "none"}
     if view != "graph" and edge.carries:
-        is_ghost = flow is not None and not any(x in flow.contributions for x in edge.members or (edge.id,))
+        is_ghost = flow is not None and edge.id not in flow.contributions
         yield "_back", {"dir": "back", "style": "dashed", "color": theme["ghost" if is_ghost else "backward"]}
 
 
-def _about(node: Node, gradient: object) -> str:
+def _about(node: Node, gradient: object, values: bool, grads: bool) -> str:
     """What stands in the tooltip: all in full that the picture may have cut."""
-    name = f"{node.name}: {node.title}" if node.name else node.title
-    parts = [name, labels.settings(node.value, in_full=True) if node.value is not None else ""]
-    parts += [f"shape {shape(node.data)}"] * (node.data is not None)
-    for word, data in (("value", node.data), ("gradient", gradient)):
+    parts = [f"{node.name}: {node.title}" if node.name else node.title]
+    if node.value is not None:
+        parts.append(labels.settings(node.value, in_full=True))
+    if node.data is not None:
+        parts.append(f"shape {shape(node.data)}")
+    for word, data in (("value", node.data if values else None), ("gradient", gradient if grads else None)):
         if data is not None and not shape(data):
             parts.append(f"{word} {labels.statistics(data, tables.FULL)['']}")
     return ", ".join(filter(None, parts))
