@@ -37,10 +37,10 @@ def opened(browser, tmp_path):
     """Opens a player, and afterwards sees that it asked for nothing and did not complain."""
     watched = []
 
-    def open_page(playing, hash="", **options):
+    def open_page(playing, place="", **options):
         path = playing.save(tmp_path / f"{len(watched)}.html")
         watched.append((Watched(browser, **options), path.as_uri()))
-        watched[-1][0].page.goto(path.as_uri() + hash)
+        watched[-1][0].page.goto(path.as_uri() + place)
         return watched[-1][0].page
 
     yield open_page
@@ -296,7 +296,7 @@ def test_the_largest_difference_is_shown_and_checked(opened):
     largest = max(
         abs(a - b)
         for x in (names["query"], names["key"], names["value"])
-        for a, b in zip(sum(tg.grad(output, x).tolist(), []), sum(tg.grad(twin, x).tolist(), []), strict=True)
+        for a, b in zip(*(tg.nd.reshape(tg.grad(form, x), (-1,)).tolist() for form in (output, twin)), strict=True)
     )
     press(page, "e")
     assert f"largest difference {number(max(largest, abs(output.item() - twin.item())), 2)}" in text(
@@ -426,7 +426,7 @@ def test_entries_of_heat_maps_are_read_out(opened):
 def test_links_to_a_step(opened):
     from playwright.sync_api import expect
 
-    page = opened(example("cross-entropy"), hash="#s=21.2&v=composed")
+    page = opened(example("cross-entropy"), place="#s=21.2&v=composed")
     assert text(page, "#heading") == "Backward: subtract #2, inside cross_entropy" and "to log1p" in text(page, "#text")
     assert page.locator("#view-fused").is_hidden()
     page.evaluate("location.hash = '#s=2&v=fused'")

@@ -94,10 +94,11 @@ def digraph(
     if legend:
         whole.node("legend", legend_label(scene, view, look, locals=locals), id="legend", tooltip=" ")
     ends = _COMPASS[direction]
+    ports = {edge.id: f":i{i}" for node in scene.nodes.values() for i, edge in enumerate(node.operands)}
     for edge in scene.edges:
         for way, style in _ways(edge, view, flow, theme):
             head, tail = scene.nodes[edge.head], edge.tail + ":grad" * bool(way and edge.tail in have_grads)
-            port = f":i{head.operands.index(edge)}" if len(head.operands) > 1 or locals or cells else ""
+            port = ports[edge.id] if len(head.operands) > 1 or locals or cells else ""
             about = f"operand {edge.word} of {head.name or head.title}"
             whole.edge(
                 f"{tail}:{ends[0]}",
@@ -145,7 +146,7 @@ def _cluster(group: Group, theme: Theme) -> graphviz.Digraph:
 
     heading = group.path or group.title
     parts = [f"<B>{labels.shown(heading, 60)}</B>"] * bool(heading) + [labels.shown(group.title, 60)] * (heading != group.title)
-    parts += [f"<B>x{group.times}</B>"] * (group.times > 1)
+    parts += [f"<B>x{group.times}</B>, numbers of the first"] * (group.times > 1)
     return graphviz.Digraph(
         f"cluster_{group.id}",
         graph_attr={

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from html import escape
 from math import ceil, prod
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_sm.viz import tables, themes
+from tinygrad_sm.viz.labels import escaped
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -35,7 +35,7 @@ def page_of(title: str, theme: str, views: Sequence[Mapping[str, Any]], data: Ma
     script = _part("page.js")
     policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; base-uri 'none'"
     parts = {
-        "title": escape(title),
+        "title": escaped(title),
         "theme": theme,
         "policy": f"{policy}; form-action 'none'",
         "style": style,
@@ -89,7 +89,7 @@ def _heat() -> str:
 
 def _figure(view: Mapping[str, Any]) -> str:
     return (
-        f'<figure class="view" id="view-{view["key"]}" aria-label="{escape(view["title"])}">'
+        f'<figure class="view" id="view-{view["key"]}" aria-label="{escaped(view["title"])}">'
         f'<figcaption>{view["caption"]}</figcaption><div class="scroll">{view["svg"]}</div></figure>'
     )
 
@@ -100,8 +100,8 @@ def _table_of_steps(view: Mapping[str, Any], is_titled: bool) -> str:
         parts = [part["text"] for part in step.get("moments", [])] or [step["text"]]
         for j, text in enumerate(parts, 1):
             place = f"{i}.{j}" if len(parts) > 1 else f"{i}"
-            rows.append(f"<tr><td>{place}</td><td>{escape(step['heading'])}</td><td>{escape(text)}</td></tr>")
-    caption = f"<caption>{escape(view['title'])}</caption>" if is_titled else ""
+            rows.append(f"<tr><td>{place}</td><td>{escaped(step['heading'])}</td><td>{escaped(text)}</td></tr>")
+    caption = f"<caption>{escaped(view['title'])}</caption>" if is_titled else ""
     head = '<tr><th scope="col">Step</th><th scope="col">What</th><th scope="col">In words</th></tr>'
     return f"<table>{caption}<thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
 

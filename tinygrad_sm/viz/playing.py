@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_sm.graph import Fused, Value, history
@@ -12,7 +11,7 @@ from tinygrad_sm.nd.shapes import brief
 from tinygrad_sm.viz.expansion import Expansion, expanded
 from tinygrad_sm.viz.flow import Flow
 from tinygrad_sm.viz.folding import fold
-from tinygrad_sm.viz.labels import number, printable
+from tinygrad_sm.viz.labels import escaped, number, printable
 from tinygrad_sm.viz.pages import page_of, prepared, reserves
 from tinygrad_sm.viz.pairing import Difference, View, differences, inside, partners, told, ulps, until
 from tinygrad_sm.viz.quantities import Quantities
@@ -161,7 +160,7 @@ class Player:
         if (include is None or "text/html" in include) and "text/html" not in (exclude or ()):
             try:
                 bundle["text/html"] = (  # a frame that may run its script and reach nothing else
-                    f'<iframe srcdoc="{escape(self.html)}" sandbox="allow-scripts" title="{escape(self._title)}" '
+                    f'<iframe srcdoc="{escaped(self.html)}" sandbox="allow-scripts" title="{escaped(self._title)}" '
                     'style="width:100%;height:720px;border:1px solid #8888;border-radius:8px"></iframe>'
                 )
             except Exception as error:  # a repr that raised would show nothing at all
@@ -180,8 +179,8 @@ class Player:
             data["until"] = until(first, second, data["partners"][second.key])
             data["inside"] = inside(first, second, self._expansion)
             found = differences(first, second, self._expansion)
-            captions = ["<b>Fused</b>, as it was recorded", f"<b>Composed</b>, of primitives. {escape(told(found))}"]
-            checks = f"<p>{escape(told(found))}</p>{_table_of(found)}{checks}"
+            captions = ["<b>Fused</b>, as it was recorded", f"<b>Composed</b>, of primitives. {escaped(told(found))}"]
+            checks = f"<p>{escaped(told(found))}</p>{_table_of(found)}{checks}"
         views = [
             {"key": x.key, "title": x.title, "caption": caption, "svg": self._svg(x), "steps": x.trace["steps"]}
             for x, caption in zip(self._views, captions, strict=True)
@@ -210,7 +209,7 @@ def _about_sums(view: View) -> str:
 
 def _table_of(found: Sequence[Difference]) -> str:
     head = '<tr><th scope="col">Fused and composed</th><th scope="col">Largest difference</th><th scope="col">In ulp</th></tr>'
-    rows = "".join(f"<tr><td>{escape(x.what)}</td><td>{number(x.absolute, 2)}</td><td>{ulps(x.ulp)}</td></tr>" for x in found)
+    rows = "".join(f"<tr><td>{escaped(x.what)}</td><td>{number(x.absolute, 2)}</td><td>{ulps(x.ulp)}</td></tr>" for x in found)
     return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
 
 
