@@ -31,7 +31,7 @@ def calls(monkeypatch):
         found.append((value, settings))
         return SimpleNamespace(save=lambda path: path.write_text("." * 1000))
 
-    monkeypatch.setitem(sys.modules, "tinygrad_sm.viz.playing", SimpleNamespace(player=player))
+    monkeypatch.setitem(sys.modules, "tinygrad_sm.viz.players.playing", SimpleNamespace(player=player))
     return found
 
 
@@ -151,7 +151,7 @@ def test_a_program_that_is_not_there_or_fails_is_a_sentence(terminal, monkeypatc
     def player(value, **settings):
         raise error
 
-    monkeypatch.setitem(sys.modules, "tinygrad_sm.viz.playing", SimpleNamespace(player=player))
+    monkeypatch.setitem(sys.modules, "tinygrad_sm.viz.players.playing", SimpleNamespace(player=player))
     result = terminal("play square")
     assert result.exit_code == 1 and result.stderr == "Error: draw: no program\n" and not result.stdout
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 import tinygrad_sm as tg
-from tinygrad_sm.viz.themes import LIGHT
+from tinygrad_sm.viz.drawings.themes import LIGHT
 
 # Names that could break a picture.
 AWKWARD = [

@@ -10,7 +10,7 @@ import tinygrad_sm as tg
 from tinygrad_sm.cli.calling import required
 from tinygrad_sm.graph import history
 from tinygrad_sm.viz.examples import EXAMPLES
-from tinygrad_sm.viz.scene import Names, scene_of
+from tinygrad_sm.viz.scenes.scene import Names, scene_of
 
 P = 1.0 / (1.0 + math.exp(-2.0) + math.exp(-3.0))  # of the first of [2, 1, 0.5] at temperature 0.5
 MEAN = 2.0 - math.exp(-2.0) * P - 1.5 * math.exp(-3.0) * P  # of those logits under those probabilities

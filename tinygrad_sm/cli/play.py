@@ -57,7 +57,7 @@ def play(
         path = pictures.destination(out, target, ".html")
         if path.suffix.lower() not in (".html", ".htm"):
             raise ValueError(f"-o: the player is an HTML file, name.html, and not {path}")
-        from tinygrad_sm.viz.playing import player
+        from tinygrad_sm.viz.players.playing import player
 
         try:
             page = player(

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tinygrad_sm import files, nd
-from tinygrad_sm.viz.labels import printable
+from tinygrad_sm.viz.drawings.labels import printable
 
 
 class Library(enum.StrEnum):

@@ -8,8 +8,8 @@ Drawing(3 nodes, 4 edges)
 
 from typing import Any
 
-from tinygrad_sm.viz.drawing import Drawing, draw
-from tinygrad_sm.viz.playing import Player, player
+from tinygrad_sm.viz.drawings.drawing import Drawing, draw
+from tinygrad_sm.viz.players.playing import Player, player
 
 __all__ = ["Drawing", "Player", "draw", "player", "plots"]
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_sm.graph.namespaces import as_data, is_array
 from tinygrad_sm.graph.value import nested_lists, plain
 from tinygrad_sm.nd.shapes import brief
-from tinygrad_sm.viz import themes
-from tinygrad_sm.viz.labels import cut, number, printable
+from tinygrad_sm.viz.drawings import themes
+from tinygrad_sm.viz.drawings.labels import cut, number, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,7 +15,7 @@ from tinygrad_sm.nd.shapes import Shape, brief, flatten, whole_number
 from tinygrad_sm.nn import Module
 from tinygrad_sm.nn.module import calls_of
 from tinygrad_sm.ops.helpers import moved, moved_like
-from tinygrad_sm.viz.labels import cut, printable
+from tinygrad_sm.viz.drawings.labels import cut, printable
 from tinygrad_sm.viz.plots.axes import floats, grey, ink, mixed, new_axes, palette, paper, percent, written
 from tinygrad_sm.viz.plots.classifiers import like_of, predicting
 

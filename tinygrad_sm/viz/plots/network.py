@@ -11,7 +11,7 @@ from tinygrad_sm.graph import no_grad
 from tinygrad_sm.nd.shapes import brief, whole_number
 from tinygrad_sm.nn import MLP, Dropout, Linear, LogSoftmax, Module, Sequential, Softmax
 from tinygrad_sm.nn.layers import ACTIVATIONS
-from tinygrad_sm.viz.labels import cut
+from tinygrad_sm.viz.drawings.labels import cut
 from tinygrad_sm.viz.plots.axes import (
     class_names,
     floats,

@@ -1,0 +1,149 @@
+"""What flows back through a scene: the gradient that reaches each node, what each edge brings, and the local derivatives.
+
+All of it is the engine's own: one sweep for the gradients and the contributions, and the op's own rule for a local derivative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+from tinygrad_sm.graph import Value
+from tinygrad_sm.graph.namespaces import namespace_of, shape
+from tinygrad_sm.graph.traversal import sweep
+from tinygrad_sm.graph.value import filled_like, nested_lists, plain, recording, seed_for
+from tinygrad_sm.viz.scenes.folding import Folded
+from tinygrad_sm.viz.scenes.scene import Node, Scene
+
+MOST = 256  # entries that a Jacobian may have to be worth looking at
+
+
+class Flow:
+    """One pass back from an output: by id of node, and by id of edge.
+
+    `gradients` and `contributions` are plain data; what no gradient reaches is not in them. `order` has the ids of nodes as
+    the sweep came to them.
+    """
+
+    def __init__(self, gradients: dict[str, Any], contributions: dict[str, Any], order: list[str]) -> None:
+        self.gradients, self.contributions, self.order = gradients, contributions, order
+
+    def through(self, folded: Scene) -> Flow:
+        """The same flow, of a full scene, as it goes through a folded one.
+
+        The gradient of a folded node is that of its result, if it has but one, and what an edge into it brings is the sum of
+        what those edges bring for which it stands.
+        """
+        gradients: dict[str, Any] = {}
+        contributions: dict[str, Any] = {}
+        boxes = [node for node in folded.nodes.values() if isinstance(node, Folded) and len(node.gives) == 1]
+        of = {box.gives[0].id: box.id for box in boxes}
+        for me in self.order:
+            if (drawn := of.get(me, me)) in folded.nodes:
+                gradients[drawn] = self.gradients[me]
+        for edge in folded.edges:
+            amounts = [self.contributions[me] for me in edge.members or (edge.id,) if me in self.contributions]
+            if amounts:
+                contributions[edge.id] = sum(amounts[1:], amounts[0])
+        return Flow(gradients, contributions, [*gradients])
+
+
+def flow_of(scene: Scene, output: Value, grad_output: Any = None) -> Flow:
+    """The flow back from `output`, a node of the scene; `grad_output` (its shape) flows in, or 1 into a single number.
+
+    In a folded scene it is that of the full one, as far as it is drawn. Nobody's `.grad` is touched. An output that depends on
+    nothing differentiable has an empty flow. Raises a ValueError for an output of several elements without `grad_output`.
+
+    >>> import tinygrad_sm as tg
+    >>> from tinygrad_sm.viz.scenes.scene import scene_of
+    >>> x = tg.Value(3.0)
+    >>> y = x * x + x
+    >>> flow = flow_of(scene_of(y), y)
+    >>> flow.gradients["n0"], flow.contributions, flow.order
+    (7.0, {'n2_0': 1.0, 'n2_1': 1.0, 'n1_0': 3.0, 'n1_1': 3.0}, ['n2', 'n1', 'n0'])
+    """
+    if scene.full is not None:
+        return flow_of(scene.full, output, grad_output).through(scene)
+    gradients: dict[str, Any] = {}
+    contributions: dict[str, Any] = {}
+    seed = seed_for(output, plain(grad_output), "draw")
+    if output.requires_grad:
+        ids = {node.value: node.id for node in scene.nodes.values() if node.value is not None}
+        for value, gradient, amounts in sweep(output, seed):
+            me = ids.get(value)
+            if me is None:  # drawn as part of something else
+                continue
+            gradients[me] = gradient
+            contributions.update((f"{me}_{place}", amount) for place, amount in enumerate(amounts) if amount is not None)
+    return Flow(gradients, contributions, [*gradients])
+
+
+class Local:
+    """The local derivative of a node by one of its operands.
+
+    `kind` is "slope" (one number), "slopes" (an elementwise op: one number an element, in the operand's shape), or "jacobian"
+    (rows are elements of the result, columns those of the operand). `data` is plain: a float, or nested lists of floats.
+    """
+
+    __slots__ = ("data", "kind")
+
+    def __init__(self, kind: str, data: Any) -> None:
+        self.kind, self.data = kind, data
+
+
+def locals_of(node: Node) -> Mapping[int, Local]:
+    """The local derivatives of a node by the places of its operands; without those whose Jacobian has more than 256 entries.
+
+    They are what the op's rule gives for 1 flowing into one element of the result after the other.
+
+    >>> import tinygrad_sm as tg
+    >>> from tinygrad_sm.viz.scenes.scene import scene_of
+    >>> x = tg.Value(3.0)
+    >>> locals_of(scene_of(x * 2.0).nodes["n1"])[0].data
+    2.0
+    """
+    value = node.value
+    if value is None or value.op is None:
+        return {}
+    wanted = [i for i, x in enumerate(value.inputs) if isinstance(x, Value) and x.requires_grad]
+    size, sizes = value.size, {i: prod(shape(value._saved[i])) for i in wanted}
+    small = [i for i in wanted if sizes[i] * size <= MOST]
+    if not small or not size:
+        return {}
+    with recording(False):
+        rows = [value.op.contributions(value, seed) for seed in _unit_seeds(value.data, size)]
+    return {i: _local([_flat(row[i]) for row in rows], shape(value.data), shape(value._saved[i]), rows[0][i]) for i in small}
+
+
+def _local(rows: list[list[float]], out: tuple[int, ...], given: tuple[int, ...], first: Any) -> Local:
+    if out == given == ():
+        return Local("slope", rows[0][0])
+    if out == given and all(not x for i, row in enumerate(rows) for j, x in enumerate(row) if i != j):
+        return Local("slopes", _shaped([row[i] for i, row in enumerate(rows)], given))
+    return Local("jacobian", rows)
+
+
+def _unit_seeds(data: Any, size: int) -> Any:
+    """1 in one element after the other and 0 elsewhere, in the shape and type of `data`."""
+    if type(data) is float:
+        return [1.0]
+    xp = namespace_of([data])
+    places = xp.reshape(xp.arange(size), shape(data))
+    one, zero = filled_like(data, 1.0), filled_like(data, 0.0)
+    return (xp.where(xp.equal(places, i), one, zero) for i in range(size))
+
+
+def _flat(data: Any) -> list[float]:
+    """All elements of plain data in one list."""
+    found = [float(data)] if type(data) is float else nested_lists(data)
+    while isinstance(found, list) and found and isinstance(found[0], list):
+        found = [x for row in found for x in row]
+    return found if isinstance(found, list) else [found]
+
+
+def _shaped(flat: list[float], sizes: tuple[int, ...]) -> Any:
+    """Nested lists of the elements."""
+    for n in sizes[:0:-1]:
+        flat = [flat[i : i + n] for i in range(0, len(flat), n)]  # type: ignore[misc]
+    return flat if sizes else flat[0]
