@@ -41,7 +41,7 @@ clean: ## remove the environments, the builds and the caches
 
 # What each target installs beside the package. The stamps lie in the environment and go with it.
 $(VENV)/.demo: EXTRAS = [dot]
-$(VENV)/.test: EXTRAS = [test]
+$(VENV)/.test: EXTRAS = [test,dot]
 $(VENV)/.test-all: EXTRAS = [test,truths,dot,plots,pages]
 $(VENV)/.gallery: EXTRAS = [dot,plots]
 $(VENV)/.lint: EXTRAS = [dev]

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 import tinygrad_sm as tg
-from tinygrad_sm.cli import pictures
+from tinygrad_sm.cli import drawings, pictures
 from tinygrad_sm.viz.examples import EXAMPLES
 
 ENGINE = """#!/bin/sh
@@ -39,7 +39,7 @@ def calls(monkeypatch):
         found.append((value, settings))
         scene = SimpleNamespace(nodes={f"n{i}": 0 for i in range(1200)}, edges=[0])
         save = lambda path: Path(path).write_text("saved")  # noqa: E731
-        return SimpleNamespace(source="the DOT", text=lambda: "the text", svg=lambda: "the SVG", save=save, scene=scene)
+        return SimpleNamespace(source="the DOT", text=lambda **_: "the text", svg=lambda: "the SVG", save=save, scene=scene)
 
     monkeypatch.setattr(tg, "draw", draw)
     return found
@@ -286,6 +286,15 @@ def test_the_standard_output_holds_the_picture_alone(terminal, calls, arguments,
 def test_text_beside_a_file(terminal, calls):
     result = terminal("draw square --text -o a.svg")
     assert result.stdout == "the text\na.svg: 1,200 nodes, 1 edge\n" and terminal.files() == {"a.svg"}
+
+
+def test_text_is_as_wide_as_the_terminal_and_whole_for_a_program(monkeypatch):
+    drawing = tg.draw(tg.softmax(tg.Value([0.1, 0.2, 0.7], name="a name of some length")))
+    monkeypatch.setenv("COLUMNS", "50")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert drawings._text(drawing) == drawing.text(width=50) != drawing.text()
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: False, raising=False)
+    assert drawings._text(drawing) == drawing.text()
 
 
 def test_without_a_program_that_lays_out_the_text_form_takes_its_place(terminal, monkeypatch):

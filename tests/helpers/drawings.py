@@ -93,6 +93,8 @@ def read_all(drawing) -> Picture:
             assert own_id == name
             if name != "legend":
                 found.nodes[name] = _node(label, tooltip, around[-1] if around else "")
+        elif re.fullmatch(r"\t\w+ -> legend \[style=invis weight=0\]", line):
+            assert found.nodes  # it only keeps the legend in its place
         elif edge := EDGE.fullmatch(line):
             found.edges.append(_edge(edge))
         elif cluster := CLUSTER.fullmatch(line):

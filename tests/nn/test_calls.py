@@ -10,8 +10,7 @@ import pytest
 
 import tinygrad_sm as tg
 from tinygrad_sm import nn
-from tinygrad_sm.nn import module as registry
-from tinygrad_sm.nn.module import calls_of
+from tinygrad_sm.nn.module import Call, calls_of
 
 
 class Fn(nn.Module):
@@ -22,6 +21,11 @@ class Fn(nn.Module):
 
     def forward(self, *inputs):
         return self.function(*inputs)
+
+
+def alive():
+    """How many calls are remembered anywhere."""
+    return sum(type(x) is Call for x in gc.get_objects())
 
 
 def modules(value):
@@ -82,19 +86,19 @@ def test_each_call_of_a_shared_module_is_one_of_its_own():
 
 
 def test_what_is_not_recorded_is_not_remembered():
-    layer, before = nn.Linear(2, 2), len(registry._calls)
+    layer, before = nn.Linear(2, 2), alive()
     with tg.no_grad():
         kept = layer([1.0, 2.0])
-    assert len(registry._calls) == before and calls_of(kept) == ()
+    assert alive() == before and calls_of(kept) == ()
     recorded = layer([1.0, 2.0])
-    assert len(registry._calls) == before + 1 and modules(recorded) == [layer]
+    assert alive() == before + 1 and modules(recorded) == [layer]
 
 
 def test_an_error_leaves_no_call():
     def fail(x):
         raise ValueError("no")
 
-    before = len(registry._calls)
+    before = alive()
     inner = nn.Linear(2, 2)
 
     def half(x):
@@ -104,21 +108,21 @@ def test_an_error_leaves_no_call():
     for function in (fail, half):
         with pytest.raises(ValueError, match="no"):
             Fn(function)([1.0, 2.0])
-    assert len(registry._calls) == before
+    assert alive() == before
 
 
 def test_calls_are_forgotten_with_the_graph_without_the_collector():
     model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), Fn(lambda x: (x.exp(), x * 2.0)), Fn(lambda both: both[0] + both[1]))
     gc.collect()
-    before = len(registry._calls)
+    before = alive()
     gc.disable()
     try:
         for _ in range(20):
             loss = model(tg.Value([1.0, 2.0])).sum()
-            assert len(registry._calls) == before + 5
+            assert alive() == before + 5
             loss.backward()
             del loss
-        assert len(registry._calls) == before
+        assert alive() == before
         del model
         assert gc.collect() == 0
     finally:
@@ -139,6 +143,22 @@ def test_a_result_may_be_kept_by_the_module():
     assert modules(model.seen) == [model.layer]
     twin = copy.deepcopy(nn.Sequential(nn.Linear(2, 2)))
     assert pickle.loads(pickle.dumps(twin[0].weight)).shape == (2, 2) and calls_of(twin([1.0, 2.0])) != ()
+
+
+def test_a_module_that_keeps_its_own_result_can_be_collected():
+    class Keeping(nn.Module):
+        def __init__(self):
+            self.inner = nn.Linear(2, 2)
+
+        def forward(self, x):
+            self.seen = self.inner(x)
+            return self.seen
+
+    gc.collect()
+    before = alive()
+    Keeping()([1.0, 2.0])
+    gc.collect()
+    assert alive() == before
 
 
 def test_many_calls_within_each_other():

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Annotated, Any
 
 import typer
@@ -153,16 +154,21 @@ def _put(drawing: tg.viz.Drawing, path: Path | None, kind: Kind, *, also_as_text
     """Writes the picture, or prints it; where there is no program that lays graphs out, its text form takes its place."""
     try:
         if path is None:
-            typer.echo({Kind.dot: lambda: drawing.source, Kind.txt: drawing.text, Kind.svg: drawing.svg}[kind]())
+            typer.echo(drawing.source if kind is Kind.dot else drawing.svg() if kind is Kind.svg else _text(drawing))
             return
         drawing.save(path)
     except FileNotFoundError:  # of the program: the folder was there a moment ago
         if path is not None:
-            typer.echo(drawing.text())
+            typer.echo(_text(drawing))
         raise
     except RuntimeError as error:  # the program fails
         raise ValueError(str(error)) from None
     if also_as_text:
-        typer.echo(drawing.text())
+        typer.echo(_text(drawing))
     nodes, edges = len(drawing.scene.nodes), len(drawing.scene.edges)
     typer.echo(f"{path}: {nodes:,} node{'s' * (nodes != 1)}, {edges:,} edge{'s' * (edges != 1)}")
+
+
+def _text(drawing: tg.viz.Drawing) -> str:
+    """The text form: as wide as the terminal, or as it is where a program reads it."""
+    return drawing.text(width=get_terminal_size().columns if sys.stdout.isatty() else None)

@@ -68,7 +68,7 @@ def _found(target: str, command: str) -> tuple[Any, Mapping[str, Any]]:
             raise ValueError(
                 f"{target} is a file: name the Value or the function in it, as in tinygrad-sm {command} {target}:loss"
             )
-        near = get_close_matches(target, [*EXAMPLES, *tg.fused_ops], cutoff=0.65)
+        near = get_close_matches(target, {**EXAMPLES, **tg.fused_ops}, cutoff=0.65)
         hint = f"did you mean {' or '.join(near)}?" if near else f"`tinygrad-sm {command}` lists them."
         raise ValueError(f"there is no example {target!r}; {hint} What is your own is written module:name or file.py:name")
     return find(target), find(f"{target.rpartition(':')[0]}:__dict__")

@@ -66,6 +66,7 @@ class Value:
 
     __slots__ = (
         "__weakref__",
+        "_calls",
         "_data",
         "_grad",
         "_left",
@@ -81,6 +82,7 @@ class Value:
     __array_priority__ = 2000  # so that `numpy array * Value` is ours
     __array_ufunc__ = None
 
+    _calls: list[Any]  # of modules, by which this came out; there is none for most Values
     _data: Any
     _grad: Any  # None until a gradient has arrived
     _order: int

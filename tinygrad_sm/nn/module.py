@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from typing import Any, Self
-from weakref import WeakKeyDictionary
 
 from tinygrad_sm.graph import Value
 from tinygrad_sm.graph.namespaces import as_data, shape
@@ -39,10 +39,6 @@ class Call:
         self.module, self.start, self.end = module, start, end
 
 
-# By the results that are still alive, so that a call is forgotten with its graph.
-_calls: WeakKeyDictionary[Value, list[Call]] = WeakKeyDictionary()
-
-
 def calls_of(value: Value) -> Sequence[Call]:
     """The calls of modules of which `value` is a result, inner ones first: what a drawing frames.
 
@@ -51,7 +47,7 @@ def calls_of(value: Value) -> Sequence[Call]:
     >>> [call.module.title() for call in calls_of(model([1.0, 2.0]))]
     ['ReLU()', 'Sequential()']
     """
-    return _calls.get(value, ())
+    return getattr(value, "_calls", ())
 
 
 def _note(call: Call, outputs: Any) -> None:
@@ -62,7 +58,7 @@ def _note(call: Call, outputs: Any) -> None:
         for x in level:
             if isinstance(x, Value):
                 if x.op is not None and call.end < x._order < call.start:
-                    _calls.setdefault(x, []).append(call)
+                    x._calls = [*calls_of(x), call]
             elif isinstance(x, (list, tuple)):
                 inside += x
             elif isinstance(x, dict):
@@ -317,3 +313,17 @@ def _size(module: Module) -> int:
 
 def _shapes(module: Module) -> str:
     return ", ".join(f"{name} {x.shape}" for name, x in _leaves(module))
+
+
+@contextmanager
+def mode(model: Any, training: bool) -> Iterator[None]:
+    """Inside, all modules of a network train, or predict; afterwards each is as it was. A function has none."""
+    modules = [*model.modules()] if hasattr(model, "modules") else []
+    before = [module.training for module in modules]
+    for module in modules:
+        module.training = training
+    try:
+        yield
+    finally:
+        for module, was in zip(modules, before, strict=True):
+            module.training = was

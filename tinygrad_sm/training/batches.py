@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 from tinygrad_sm import nd
@@ -99,20 +98,6 @@ def batches(n: int, size: int, order: Sequence[int] | None = None) -> Iterator[S
     """The numbers of n rows in batches, in order or in the one given."""
     rows = range(n) if order is None else order
     return (rows[start : start + size] for start in range(0, n, size))
-
-
-@contextmanager
-def mode(model: Any, training: bool) -> Iterator[None]:
-    """Inside, all modules train, or predict; afterwards each is as it was."""
-    modules = [*model.modules()] if hasattr(model, "modules") else []
-    before = [module.training for module in modules]
-    for module in modules:
-        module.training = training
-    try:
-        yield
-    finally:
-        for module, was in zip(modules, before, strict=True):
-            module.training = was
 
 
 def must_be_callable(model: Any, name: str) -> None:

@@ -15,13 +15,13 @@ from tinygrad_sm.graph.namespaces import is_array, kind_of, namespace_of, shape
 from tinygrad_sm.graph.value import plain
 from tinygrad_sm.nd.shapes import brief, flatten, row_major, whole_number
 from tinygrad_sm.nn import CrossEntropyLoss
+from tinygrad_sm.nn.module import mode
 from tinygrad_sm.ops.helpers import count
 from tinygrad_sm.optim import Adam, Optimizer, ReduceLROnPlateau
 from tinygrad_sm.training import diagnosis
 from tinygrad_sm.training.batches import (
     Loss,
     batches,
-    mode,
     must_be_callable,
     must_be_no_class,
     picked,

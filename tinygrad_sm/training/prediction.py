@@ -10,13 +10,13 @@ from tinygrad_sm.graph import no_grad
 from tinygrad_sm.graph.namespaces import is_array, kind_of, namespace_of, shape
 from tinygrad_sm.graph.value import plain
 from tinygrad_sm.nd.shapes import whole_number
+from tinygrad_sm.nn.module import mode
 from tinygrad_sm.ops.helpers import as_plain, count, moved
 from tinygrad_sm.training.batches import (
     Loss,
     as_rows,
     batches,
     inputs_of,
-    mode,
     must_be_callable,
     picked,
     right_ones,

@@ -171,12 +171,12 @@ def test_a_leaf_used_with_one_value_and_then_with_another(xp, trains):
         ([*map(float, range(6))], {"shape": ["(6,)"], "value": ["0 1 2 3 4 5"]}),
         (np.arange(8.0), {"shape": ["(8,)"], "value": [""], "value range": ["0 … 7"]}),
         ([*map(float, range(7))], {"shape": ["(7,)"], "value": [""], "value range": ["0 … 6"]}),
-        (np.ones((10, 8)), {"shape": ["(10, 8)"], "value": [""], "value range": ["1 … 1"]}),
+        (np.ones((10, 8)), {"shape": ["(10, 8)"], "value": [""], "value range": ["all 1"]}),
         (np.ones((10, 9)), {"shape": ["(10, 9)"], "": ["min", "mean", "max"], "value": ["1", "1", "1"]}),
         (np.ones((11, 2)), {"shape": ["(11, 2)"], "": ["min", "mean", "max"], "value": ["1", "1", "1"]}),
         (np.arange(11.0), {"shape": ["(11,)"], "": ["min", "mean", "max"], "value": ["0", "5", "10"]}),
         (array_api_strict.ones((3, 3)), {"shape": ["(3, 3)"], "value": ["1 1 1\n1 1 1\n1 1 1"]}),
-        (nd.exact([1] * 7), {"shape": ["(7,)"], "value": [""], "value range": ["1 … 1"]}),
+        (nd.exact([1] * 7), {"shape": ["(7,)"], "value": [""], "value range": ["all 1"]}),
         (nd.exact([1] * 11), {"shape": ["(11,)"], "": ["min", "mean", "max"], "value": ["1", "1", "1"]}),
         (np.asarray([np.inf, -np.inf] * 8), {"shape": ["(16,)"], "": ["min", "mean", "max"], "value": ["-inf", "nan", "inf"]}),
         (np.asarray([np.inf, 1.0] * 4), {"shape": ["(8,)"], "value": ["inf inf inf inf"], "value range": ["1 … inf"]}),
@@ -381,9 +381,33 @@ def test_the_text_is_the_same_in_every_process():
         (lambda x: draw(x, theme=["auto"]), TypeError, "draw: theme is"),
         (lambda x: draw(x, precision=0), ValueError, "draw: precision is a number of digits from 1 to 17, not 0"),
         (lambda x: draw(x, precision="4"), TypeError, "draw: precision is a number of digits, not '4'"),
-        (lambda x: draw(x, grad_output=[1.0, 2.0]), ValueError, "draw: a gradient of shape (2,) for shape ()"),
+        (lambda x: draw(x, grad_output=[1.0, 2.0]), ValueError, "draw: grad_output is a number or has the shape () of the output"),
+        (
+            lambda x: draw(tg.stack([x, x]), grad_output=[1.0, 2.0, 3.0], view="both"),
+            ValueError,
+            "draw: grad_output is a number or has the shape (2,) of the output, and is not [1.0, 2.0, 3.0]",
+        ),
+        (
+            lambda x: draw(x.sigmoid(), beside=tg.stack([x, x]), grad_output=nd.ones(1)),
+            ValueError,
+            "draw: grad_output is a number or has the shape () of the output",
+        ),
+        (lambda x: draw(x, grad_output="1"), TypeError, "draw: grad_output: needs a number"),
+        (lambda x: draw(x, locals=locals()), TypeError, "draw: locals is True or False, not {"),
+        (lambda x: draw(x, locals={"x": 1}), TypeError, "draw: locals is True or False, not {'x': 1}; names come by names=loc"),
+        (lambda x: draw(x, values=1), TypeError, "draw: values is True or False, not 1"),
+        (lambda x: draw(x, grads=None), TypeError, "draw: grads is True or False, not None"),
+        (lambda x: draw(x, heatmaps="no"), TypeError, "draw: heatmaps is True or False, not 'no'"),
+        (lambda x: draw(x, legend=nd.ones(2)), TypeError, "draw: legend is True or False, not "),
+        (lambda x: draw(x, view=np.ones(2)), TypeError, "draw: view is 'graph', 'backward' or 'both', not array("),
+        (lambda x: draw(x, theme=np.ones(2)), TypeError, "draw: theme is 'auto', 'light', 'dark' or 'print', not array("),
+        (lambda x: draw(x, direction=x), TypeError, "draw: direction is 'LR' or 'TB', not "),
+        (lambda x: draw(tg.nn.Linear(2, 3)), TypeError, "draw: takes a Value, not Linear; call it and draw the result: tg.dr"),
+        (lambda x: draw(tg.sin), TypeError, "draw: takes a Value, not Op; call it and draw the result: tg.draw(model(x))"),
         (lambda x: draw(tg.stack([x, x]), view="both"), ValueError, "draw: the output has shape (2,)"),
-        (lambda x: draw(x, beside=True), ValueError, "draw: beside expands fused ops, and here is none"),
+        (lambda x: draw(x * 2.0, beside=True), ValueError, "draw: beside expands fused ops, and here is none"),
+        (lambda x: draw(x, beside=True), ValueError, "draw: beside expands fused ops, and nothing was recorded"),
+        (lambda x: draw(unrecorded(x), beside="sigmoid"), ValueError, "draw: beside expands fused ops, and nothing was recorded"),
         (
             lambda x: draw(x.sigmoid(), beside="tanh"),
             ValueError,
@@ -402,6 +426,11 @@ def test_wrong_use_gets_a_sentence(call, kind, words):
     with pytest.raises(kind) as caught:
         call(tg.Value(1.0))
     assert str(caught.value).startswith(words)
+
+
+def unrecorded(x: tg.Value) -> tg.Value:
+    with tg.no_grad():
+        return x.sigmoid()
 
 
 def test_without_the_package_graphviz(monkeypatch):

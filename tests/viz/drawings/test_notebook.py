@@ -3,11 +3,14 @@
 import re
 from xml.etree import ElementTree
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given, settings
 
 import tinygrad_sm as tg
 from tests.helpers.drawings import AWKWARD
 from tinygrad_sm.viz import draw
+from tinygrad_sm.viz.drawings import drawing as module
 from tinygrad_sm.viz.drawings.drawing import Drawing
 from tinygrad_sm.viz.drawings.inline import finished, with_ids_of_its_own
 from tinygrad_sm.viz.drawings.text import shortened
@@ -158,7 +161,7 @@ def test_the_text_form_of_many_elements_groups_and_same_names():
     lines = draw(model(a * b), view="both", grad_output=tg.nd.ones(9)).text().splitlines()
     assert lines[0].split() == ["name", "op", "operands", "shape", "value", "grad", "in"]
     assert lines[1].startswith("x n0  input") and "min 0 mean 4 max 8" in lines[1]
-    assert lines[3].split()[2:4] == ["x", "n0,"] and lines[4].endswith("min 1 mean 1 max 1  ReLU()")
+    assert lines[3].split()[2:4] == ["x", "n0,"] and lines[4].endswith("all 1  ReLU()")
 
 
 def test_the_text_form_leaves_out_what_the_picture_does():
@@ -166,6 +169,44 @@ def test_the_text_form_leaves_out_what_the_picture_does():
     x.grad = 5.0
     assert draw(x, values=False, grads=False).text().splitlines()[1] == "x     input"
     assert draw(x, precision=2).text().splitlines()[1].split() == ["x", "input", "0.33", "5"]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(40, 140), st.lists(st.text("abc", min_size=1, max_size=70), min_size=1, max_size=4))
+def test_the_text_form_fits_into_a_width(width, names):
+    y = tg.Value([0.5, -1.0, 1e-9], name="x")
+    for name in names:
+        y = tg.Value([1.25, 2.5, 3.0], name=name) * y
+    drawing = draw(y, view="both", grad_output=1.0)
+    whole, lines = drawing.text().splitlines(), drawing.text(width=width).splitlines()
+    assert max(map(len, lines)) <= width
+    if max(map(len, whole)) <= width:
+        assert lines == whole
+    for line, full in zip(lines, whole, strict=True):
+        cut = [part.removesuffix("…") for part in line.split("  ") if part.strip()]
+        assert all(part.strip() in full for part in cut)  # nothing is said that is not so
+
+
+def test_a_width_cuts_the_longest_first_and_no_heading():
+    lines = draw(tg.Value([0.125, 0.25, 0.5], name="x") * 2.0).text(width=44).splitlines()
+    assert lines == [
+        "name  op      operands  shape    value  grad",
+        "x     input             (3,)   [0.125…",
+        "n1    multi…  x, 2      (3,)   [0.25,…",
+    ]
+    assert draw(tg.Value(1.0)).text(width=1).splitlines()[0] == "name  op  value  grad"
+    for width in (0, -3, 1.5, True, "80"):
+        with pytest.raises(ValueError, match=r"^text: width is a whole number of at least 1, not "):
+            draw(tg.Value(1.0)).text(width=width)
+
+
+def test_the_dots_of_a_png_are_asked_for_in_save(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(module, "render", lambda source, kind, **settings: asked.append((kind, settings["dpi"])) or b"picture")
+    drawing = draw(tg.Value(1.0))
+    assert drawing.save(tmp_path / "a.png", dpi=50).read_bytes() == b"picture"
+    drawing.save(tmp_path / "b.png")
+    assert asked == [("png", 50), ("png", 192.0)]
 
 
 @pytest.mark.parametrize("name", AWKWARD, ids=ascii)

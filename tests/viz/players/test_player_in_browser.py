@@ -361,9 +361,13 @@ def test_the_keyboard_alone_reaches_everything_in_order(opened):
         if reached[-1] == "BODY":
             break
     controls = (
-        "first previous play next slider by-node by-edge speed smaller fit larger last check theme help search working".split()
+        "first previous play next slider by-node by-edge speed smaller fit larger last check theme help search skip split "
+        "working".split()
     )
     assert {*controls} <= {*reached} and "SUMMARY" in reached
+    page.locator("#skip").focus()
+    press(page, "Enter")
+    assert page.evaluate("document.activeElement.id") == "play"
     nodes = [me for me in reached if me.startswith("fused-")]
     data = json.loads(page.locator("#data").text_content())
     assert nodes == [f"fused-{node['id']}" for node in data["views"][0]["nodes"]]
@@ -435,6 +439,123 @@ def test_links_to_a_step(opened):
     expect(page).to_have_url(re.compile("#s=3&v=fused&e=1$"))
     page.evaluate("location.hash = '#s=9999&v=nowhere'")
     expect(page.locator("#heading")).to_have_text("End")
+
+
+# --- the room on the page
+
+ROOM = """() => ({
+  page: document.documentElement.scrollHeight, window: innerHeight, stage: document.getElementById('stage').offsetHeight,
+  views: [...document.querySelectorAll('.view:not([hidden])')].map((view) => {
+    const port = view.querySelector('.scroll').getBoundingClientRect(), svg = view.querySelector('svg').getBoundingClientRect();
+    const box = ({ left, right, top, bottom }) => ({ left, right, top, bottom });
+    return { height: view.offsetHeight, zoom: 3 * svg.width / view.querySelector('svg').viewBox.baseVal.width / 4, port: box(port),
+      svg: box(svg), active: [...view.querySelectorAll('.node.active > .halo')].map((halo) => box(halo.getBoundingClientRect())) };
+  })
+})"""
+
+
+def within(inner, outer):
+    slack = 1.5
+    return all(inner[k] >= outer[k] - slack for k in ("left", "top")) and all(
+        inner[k] <= outer[k] + slack for k in ("right", "bottom")
+    )
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "least"), [(1400, 850, 0.61), (1280, 800, 0.6), (900, 720, 0.58), (3840, 2160, 0.7)]
+)
+def test_the_graph_has_most_of_the_page_and_nothing_else_scrolls(opened, width, height, least):
+    room = opened(example("mlp"), viewport={"width": width, "height": height}).evaluate(ROOM)
+    assert room["stage"] / height > least and room["page"] == height
+
+
+@pytest.mark.parametrize("name", ["square", "cross-entropy", "attention"])
+def test_a_graph_that_can_be_read_is_seen_whole_and_in_the_middle(opened, name):
+    page = opened(example(name), viewport={"width": 1400, "height": 850})
+    (view,) = page.evaluate(ROOM)["views"]
+    port, svg = view["port"], view["svg"]
+    assert within(svg, port) and 0.5 <= view["zoom"] <= 1.26
+    for low, high in (("left", "right"), ("top", "bottom")):
+        assert svg[low] - port[low] == pytest.approx(port[high] - svg[high], abs=2)
+
+
+@pytest.mark.parametrize(("name", "width", "height"), [("mlp", 1400, 850), ("mlp", 900, 720), ("distillation", 1280, 800)])
+def test_the_node_in_focus_is_seen_whole_at_every_stop(opened, name, width, height):
+    page = opened(example(name), viewport={"width": width, "height": height})
+    for view in ("Fused", "Both", "Composed"):
+        page.get_by_role("button", name=view, exact=True).click()
+        seen = 0
+        for _ in stops(page):
+            for each in page.evaluate(ROOM)["views"]:
+                assert each["zoom"] > 0.39
+                seen += len(each["active"])
+                assert all(within(box, each["port"]) for box in each["active"]), text(page, "#heading")
+        assert seen > 7
+
+
+def test_of_two_graphs_each_gets_its_share(opened):
+    page = opened(example("mlp"), viewport={"width": 1400, "height": 1000})
+    press(page, "e")
+    heights = [view["height"] for view in page.evaluate(ROOM)["views"]]
+    assert heights[1] > 1.2 * heights[0] and min(heights) > 0.27 * sum(heights)
+
+
+def test_fit_and_zoom(opened):
+    page = opened(example("mlp"), place="#v=composed")
+    zoom = lambda: page.evaluate(ROOM)["views"][0]["zoom"]  # noqa: E731
+    reading = zoom()
+    assert reading == pytest.approx(0.75, abs=0.01)
+    press(page, "0")  # once more shows the whole
+    whole = page.evaluate(ROOM)["views"][0]
+    assert within(whole["svg"], whole["port"]) and whole["zoom"] < 0.5
+    press(page, "0")
+    assert zoom() == reading
+    press(page, "+")
+    assert zoom() == pytest.approx(reading * 1.25, rel=0.01)
+    page.set_viewport_size({"width": 1000, "height": 700})
+    page.wait_for_timeout(100)
+    assert zoom() == pytest.approx(reading * 1.25, rel=0.01)  # what somebody has chosen stays
+    press(page, "0")
+    assert zoom() == pytest.approx(reading, abs=0.01)
+
+
+def test_the_line_above_the_numbers_moves(opened):
+    page = opened(example("mlp"))
+    heights = lambda: [page.locator(x).bounding_box()["height"] for x in ("#panel", "#stage")]  # noqa: E731
+    before = heights()
+    line = page.locator("#split")
+    assert line.get_attribute("aria-valuenow") == str(round(before[0]))
+    line.focus()
+    press(page, "ArrowUp", "ArrowUp")
+    assert heights() == [before[0] + 48, before[1] - 48] and line.get_attribute("aria-valuenow") == str(round(before[0]) + 48)
+    press(page, *["ArrowUp"] * 40)
+    assert heights()[1] == pytest.approx(160, abs=2)
+    press(page, *["ArrowDown"] * 40)
+    assert heights()[0] == 100 and text(page, "#count") == "Step 1 of 11"
+    at = line.bounding_box()
+    page.mouse.move(500, at["y"])
+    page.mouse.down()
+    page.mouse.move(500, at["y"] - 90)
+    page.mouse.up()
+    page.mouse.move(500, 200)
+    assert heights()[0] == pytest.approx(190, abs=2)
+
+
+def test_wide_numbers_scroll_and_fade_where_they_go_on(opened):
+    x = tg.Value([[0.123456 * i * (-1) ** i for i in range(8)]] * 3, name="a long name of weights")
+    page = opened(player(tg.sum(tg.tanh(x) * 0.54321)))
+    working = page.locator("#working")
+    wide = "(x) => [x.classList.contains('more'), x.scrollWidth > x.clientWidth, x.scrollLeft]"
+    assert working.evaluate(wide) == [False, False, 0]
+    press(page, "End", "ArrowLeft")
+    assert working.evaluate(wide) == [True, True, 0]
+    working.focus()
+    count = text(page, "#count")
+    press(page, *["ArrowRight"] * 60)
+    page.wait_for_timeout(300)
+    after = working.evaluate(wide)
+    assert after[:2] == [False, True] and after[2] > 0 and text(page, "#count") == count
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 # --- how it looks
@@ -611,8 +732,58 @@ def test_two_players_in_a_notebook(browser, tmp_path):
     watched.context.close()
 
 
+def test_a_frame_that_is_shown_later_is_drawn_as_one_that_was_there(browser, tmp_path):
+    frame = example("cross-entropy")._repr_html_()
+    path = tmp_path / "notebook.html"
+    path.write_text(f"<!doctype html><meta charset=utf-8><title>n</title><div hidden>{frame}</div>{frame}", encoding="utf-8")
+    watched = Watched(browser)
+    watched.page.goto(path.as_uri())
+    watched.page.wait_for_timeout(200)
+    watched.page.evaluate("document.querySelector('div').hidden = false")
+    watched.page.wait_for_timeout(200)
+    rooms = [frame.evaluate(ROOM) for frame in watched.page.frames[1:]]
+    halos = [
+        frame.evaluate("[...document.querySelectorAll('.view:not([hidden]) .halo')].map((x) => x.getAttribute('width'))")
+        for frame in watched.page.frames[1:]
+    ]
+    assert halos[0] == halos[1] and min(map(float, halos[0])) > 30 and rooms[0] == rooms[1]
+    assert watched.complaints == []
+    watched.context.close()
+
+
+def test_a_printed_page_shows_the_end_with_nothing_in_focus(opened):
+    page = opened(example("cross-entropy"), place="#s=9&v=both")
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.wait_for_timeout(100)
+    assert page.locator(".node.active").count() == 0 and page.locator("#fused-a_n0_grad_0").text_content() == "-0.3715"
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator(".node.active").count() == 2 and text(page, "#fused-a_n0_grad_0") == ""
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("#s=", ("Start", "false", "fused")),
+        ("#s=0", ("Start", "false", "fused")),
+        ("#s=-1", ("Start", "false", "fused")),
+        ("#s=99999999999999999999", ("End", "false", "fused")),
+        ("#s=2&v=__proto__", ("Forward: loss", "false", "fused")),
+        ("#s=%&e=0", ("Start", "false", "fused")),
+        ("#v=both", ("Start", "false", "both")),
+        ("#</script><img src=x onerror=alert(1)>", ("Start", "false", "fused")),
+    ],
+)
+def test_broken_links_end_at_a_step(opened, place, expected):
+    page = opened(example("cross-entropy"), place=place)
+    pressed = "[...document.querySelectorAll('#views [aria-pressed=true]')].map((x) => x.value).join()"
+    fine = page.locator("#by-edge").get_attribute("aria-pressed")
+    assert (text(page, "#heading"), fine, page.evaluate(pressed)) == expected
+
+
 def test_small_windows(opened):
-    for width, height in ((800, 900), (420, 800)):
+    for width, height in ((800, 900), (420, 800), (360, 640)):
         page = opened(example("cross-entropy"), viewport={"width": width, "height": height})
         press(page, "e", "b", "ArrowRight")
         assert page.evaluate("document.documentElement.scrollWidth") <= width

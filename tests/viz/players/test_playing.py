@@ -5,6 +5,7 @@ import base64
 import hashlib
 import html
 import json
+import math
 import re
 import stat
 import webbrowser
@@ -17,7 +18,7 @@ from tests.helpers.drawings import AWKWARD
 from tinygrad_sm.graph import Value
 from tinygrad_sm.viz.examples import EXAMPLES
 from tinygrad_sm.viz.players.pages import is_entry, is_heat_map, signed, total_text
-from tinygrad_sm.viz.players.pairing import Difference, told, ulps
+from tinygrad_sm.viz.players.pairing import Difference, _difference, differences, told, ulps
 from tinygrad_sm.viz.players.playing import Player, player
 from tinygrad_sm.viz.rendering import find_engine
 from tinygrad_sm.viz.scenes.expansion import expanded
@@ -244,13 +245,43 @@ def test_the_difference_is_that_of_two_runs():
     ("found", "sentence"),
     [
         ([Difference("value of y", 0.0, 0.0)], "Fused = composed, to the last bit."),
-        ([Difference("a", 2.2e-16, 1.0), Difference("b", 1e-17, 3.0)], "Fused = composed: largest difference 2.2e-16, 3 ulp."),
-        ([Difference("a", 0.5, 1e15)], "Fused and composed: largest difference 0.5, 1e+15 ulp."),
+        (
+            [Difference("a", 2.2e-16, 1.0), Difference("b", 1e-17, 3.0)],
+            "Fused = composed: largest difference 2.2e-16, 3 ulp of the largest entry.",
+        ),
+        ([Difference("a", 0.5, 1e15)], "Fused and composed: largest difference 0.5, 1e+15 ulp of the largest entry."),
     ],
 )
 def test_differences_in_a_sentence(found, sentence):
     assert told(found) == sentence
     assert ulps(123.4) == "123" and ulps(0.51) == "0.51"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "absolute", "ulp"),
+    [
+        (1.0, 1.0 + 2**-52, 2**-52, 1.0),
+        ([1.0, 0.0], [1.0, 2**-60], 2**-60, 2**-8),  # not of the entry that is nearly 0
+        ([0.0, 0.0], [0.0, 0.0], 0.0, 0.0),
+        ([math.nan, math.inf], [math.nan, math.inf], 0.0, 0.0),
+        ([1.0, math.nan], [1.0, 2.0], math.inf, math.inf),
+        ([1.0, math.inf], [1.0, 2.0], math.inf, math.inf),
+        ([], [], 0.0, 0.0),
+    ],
+)
+def test_differences_are_in_ulp_of_the_largest_entry(a, b, absolute, ulp):
+    first, second = (x if isinstance(x, float) else tg.nd.asarray(x, dtype=tg.nd.float64) for x in (a, b))
+    assert _difference("x", first, second) == Difference("x", absolute, ulp)
+
+
+def test_what_cancels_to_nothing_is_measured_by_what_cancels():
+    bias = Value([0.1], name="bias")  # an equal shift of all logits changes nothing
+    loss = tg.cross_entropy(Value([1.6, 0.0, -0.9, 1.0, 0.5], requires_grad=False) + bias, 1)
+    stage = player(loss)._stage
+    found = {x.what: x for x in differences(*stage.views, stage._expansion)}
+    assert 0.0 < found["gradient of bias"].absolute < 1e-15
+    assert found["gradient of bias"].ulp < 10 and found["gradient of bias"].cancels
+    assert told([*found.values()]).startswith("Fused = composed") and " of what cancels in it</td>" in page_of(loss)
 
 
 def test_a_wrong_rule_is_seen_in_the_difference():

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from math import isfinite
 from typing import Any
 
 from tinygrad_sm.graph import Fused, Value, grad, history
-from tinygrad_sm.graph.namespaces import namespace_of
-from tinygrad_sm.graph.value import filled_like, nested_lists
-from tinygrad_sm.nd.shapes import brief
+from tinygrad_sm.graph.traversal import sweep
+from tinygrad_sm.graph.value import nested_lists
+from tinygrad_sm.nd.shapes import brief, flatten
 from tinygrad_sm.viz.drawings.labels import number
+from tinygrad_sm.viz.scenes.elements import differing, unit_seeds
 from tinygrad_sm.viz.scenes.expansion import expanded
+from tinygrad_sm.viz.scenes.flow import Flow, flow_of
 from tinygrad_sm.viz.scenes.scene import Names, Scene, scene_of
 
 MOST = 64  # elements of an output whose gradients are computed one after the other
+ROUNDING = 1e-6  # of the largest element, up to which two gradients are called equal
 NAMED = 5  # leaves whose differences are told one by one
 
 
@@ -39,9 +43,18 @@ def scene_beside(value: Value, beside: Any, names: Names) -> tuple[Scene, Value,
         if name not in there:
             listed = ", ".join(map(repr, sorted(there))) or "none"
             raise ValueError(f"draw: beside has {name!r}, and no fused op of that name is here; there is {listed}")
+    if value.op is None:
+        raise ValueError(
+            "draw: beside expands fused ops, and nothing was recorded of how this Value was computed: it is a leaf, "
+            "or all it comes from was without gradients, as within no_grad()"
+        )
     if not there or ops == []:
         raise ValueError("draw: beside expands fused ops, and here is none; it may also be another Value")
     expansion = expanded(value, ops)
+    if value.has_grad and expansion.output.requires_grad:  # `backward` has run, and what is recorded anew would hold nothing
+        for new, gradient, _ in sweep(expansion.output, value.grad):
+            if new in expansion.origins:
+                new.grad = gradient
     scene = scene_of(value, expansion.output, names=names, sides=("fused", "composed"), expansion=expansion)
     return scene, expansion.output, [(x, expansion.twins.get(x, x)) for x in leaves]
 
@@ -88,29 +101,37 @@ def differences(a: Value, b: Value, leaves: Sequence[Pair], grad_output: Any, na
     return f"largest differences: {', '.join(told)}"
 
 
+def flow_of_both(scene: Scene, a: Value, b: Value, grad_output: Any = None) -> Flow:
+    """What flows back from both outputs; a gradient in which they differ beyond rounding is a dict by the titles of the sides."""
+    one, two = (flow_of(scene, output, grad_output) for output in (a, b))
+    both = Flow({**two.gradients, **one.gradients}, {**two.contributions, **one.contributions}, [])
+    both.order = [*dict.fromkeys(two.order + one.order)]
+    titles = [group.title for group in scene.groups if group.kind == "side"]
+    for me in one.gradients.keys() & two.gradients.keys():
+        sides = one.gradients[me], two.gradients[me]
+        if not _agree(*sides):
+            both.gradients[me] = dict(zip(titles, sides, strict=True))
+    return both
+
+
+def _agree(x: Any, y: Any) -> bool:
+    """Whether the elements are the same but for rounding."""
+    largest = max((abs(float(p)) for data in (x, y) for p in flatten(data)[0] if isfinite(p)), default=0.0)
+    return all(abs(p - q) <= ROUNDING * largest for p, q in differing(x, y))
+
+
 def _seeds(output: Value, grad_output: Any) -> Iterator[Any]:
     """What flows in: `grad_output`, or 1 into one element after the other."""
     if grad_output is not None or output.size == 1:
         yield grad_output
     elif output.size <= MOST:
-        xp = namespace_of([output.data])
-        places = xp.reshape(xp.arange(output.size), output.shape)
-        one, zero = filled_like(output.data, 1.0), filled_like(output.data, 0.0)
-        for i in range(output.size):
-            yield xp.where(xp.equal(places, i), one, zero)
+        yield from unit_seeds(output.data)
 
 
 def _distances(x: Any, y: Any) -> list[float]:
-    """How far apart the elements of plain data of one shape are, where they differ; two nans do not."""
-    return [abs(float(p) - float(q)) for p, q in zip(_flat(x), _flat(y), strict=True) if p != q and (p == p or q == q)]
+    """How far apart the elements of plain data of one shape are, where they differ."""
+    return [abs(p - q) for p, q in differing(x, y)]
 
 
 def _largest(distances: Sequence[float]) -> str:
     return number(max(distances, key=lambda x: (x != x, x), default=0), 2)
-
-
-def _flat(data: Any) -> list[Any]:
-    found = nested_lists(data) if type(data) is not float else data
-    while isinstance(found, list) and found and isinstance(found[0], list):
-        found = [x for row in found for x in row]
-    return found if isinstance(found, list) else [found]

@@ -6,8 +6,9 @@ edges, and compass points.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tinygrad_sm.graph.namespaces import shape
 from tinygrad_sm.viz.drawings import labels, tables
@@ -15,13 +16,16 @@ from tinygrad_sm.viz.drawings.legend import legend_label
 from tinygrad_sm.viz.drawings.tables import Look, Operand
 from tinygrad_sm.viz.drawings.themes import LIGHT, Theme, ghostly
 from tinygrad_sm.viz.rendering import FONT
-from tinygrad_sm.viz.scenes.flow import Flow, Local, locals_of
+from tinygrad_sm.viz.scenes.elements import shaped
+from tinygrad_sm.viz.scenes.flow import Flow, Local, gradient_of, locals_of
 from tinygrad_sm.viz.scenes.folding import Folded
 from tinygrad_sm.viz.scenes.scene import Edge, Group, Node, Scene
 
 if TYPE_CHECKING:
     import graphviz
 
+MANY = 50  # edges that begin at one node, above which dot would be at it for minutes, so that its steps are limited
+_HURRIED = {"nslimit": "0.3", "nslimit1": "0.3"}  # times the number of nodes
 _COMPASS = {"LR": ("e", "w"), "TB": ("s", "n")}
 
 
@@ -65,6 +69,8 @@ def digraph(
     look = Look(theme, values, grads, heatmaps, precision, direction == "TB", cells, reserve or {})
     faint = look._replace(theme=ghostly(theme))
     graphs: dict[Group | None, graphviz.Digraph] = {None: _empty(theme, direction, title, caption)}
+    if max(Counter(edge.tail for edge in scene.edges).values(), default=0) > MANY:
+        graphs[None].attr(**_HURRIED)
     inside: dict[Group | None, list[Group]] = {None: []}
     for group in scene.groups:
         graphs[group], inside[group] = _cluster(group, theme), []
@@ -74,7 +80,7 @@ def digraph(
     for node in scene.nodes.values():
         is_ghost = view == "backward" and not _is_reached(node, flow)
         operands = [*_operands(node, flow, locals)] if len(node.operands) > 1 or locals or cells else []
-        has, gradient = _gradient(node, flow)
+        has, gradient = gradient_of(node, flow)
         if has and grads:
             have_grads.add(node.id)
         label = tables.node_label(
@@ -93,6 +99,8 @@ def digraph(
     whole = graphs[None]
     if legend:
         whole.node("legend", legend_label(scene, view, look, locals=locals), id="legend", tooltip=" ")
+        if tail := _before_legend(scene):
+            whole.edge(tail, "legend", style="invis", weight="0")
     ends = _COMPASS[direction]
     ports = {edge.id: f":i{i}" for node in scene.nodes.values() for i, edge in enumerate(node.operands)}
     for edge in scene.edges:
@@ -164,21 +172,26 @@ def _cluster(group: Group, theme: Theme) -> graphviz.Digraph:
     )
 
 
+def _before_legend(scene: Scene) -> str | None:
+    """The node that the legend follows: so it stands beside the output, or beyond that of the first side, where room is."""
+    first, *others = scene.outputs
+    if others:
+        return first
+    depth: dict[str, int] = {}
+    for node in scene.nodes.values():
+        depth[node.id] = max((depth.get(edge.tail, 0) + 1 for edge in node.operands), default=0)
+    tails = [edge.tail for edge in scene.nodes[first].operands]
+    return max(tails, key=lambda tail: depth.get(tail, 0), default=None)
+
+
 def _operands(node: Node, flow: Flow | None, locals: bool) -> Iterator[Operand]:  # noqa: A002
     slopes = locals_of(node) if locals else {}
     for edge in node.operands:
         contribution = flow.contributions.get(edge.id) if locals and flow is not None else None
         local = slopes.get(edge.place)
         if local is not None and local.kind == "jacobian" and len(local.data) == 1 and contribution is not None:
-            local = Local("slopes", _shaped(local.data[0], shape(contribution)))  # of a single number, so like the operand
+            local = Local("slopes", shaped(local.data[0], shape(contribution)))  # of a single number, so like the operand
         yield Operand(edge, local, contribution)
-
-
-def _shaped(flat: list[float], sizes: tuple[int, ...]) -> Any:
-    """Nested lists of the elements."""
-    for n in sizes[:0:-1]:
-        flat = [flat[i : i + n] for i in range(0, len(flat), n)]  # type: ignore[misc]
-    return flat
 
 
 def _is_reached(node: Node, flow: Flow | None) -> bool:
@@ -186,16 +199,6 @@ def _is_reached(node: Node, flow: Flow | None) -> bool:
     return flow is not None and (
         node.id in flow.gradients or (isinstance(node, Folded) and any(edge.id in flow.contributions for edge in node.operands))
     )
-
-
-def _gradient(node: Node, flow: Flow | None) -> tuple[bool, object]:
-    """Whether a node has a cell for its gradient, and the gradient, None while there is none."""
-    result = node if not isinstance(node, Folded) else node.gives[0] if len(node.gives) == 1 else None
-    if result is None or result.value is None or not result.value.requires_grad:
-        return False, None
-    if flow is not None:
-        return True, flow.gradients.get(node.id)
-    return True, result.value.grad if result.value.has_grad else None
 
 
 def _ways(edge: Edge, view: str, flow: Flow | None, theme: Theme) -> Iterator[tuple[str, dict[str, str]]]:
@@ -216,7 +219,9 @@ def _about(node: Node, gradient: object, values: bool, grads: bool) -> str:
         parts.append(labels.settings(node.value, in_full=True))
     if node.data is not None:
         parts.append(f"shape {shape(node.data)}")
-    for word, data in (("value", node.data if values else None), ("gradient", gradient if grads else None)):
+    sides = gradient.items() if isinstance(gradient, dict) else [("", gradient)]
+    told = [("value", node.data)] * values + [(f"gradient {side}".strip(), data) for side, data in sides] * grads
+    for word, data in told:
         if data is not None and not shape(data):
             parts.append(f"{word} {labels.statistics(data, tables.FULL)['']}")
     return ", ".join(filter(None, parts))

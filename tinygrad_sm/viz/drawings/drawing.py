@@ -74,14 +74,15 @@ def draw(
       of a Value is shown.
     - `beside=True` draws beside it the same graph with its fused ops expanded to what they are defined by, `beside=["softmax"]`
       only these; `beside` may also be another Value. Leaves are shared, and the largest differences are written below.
-    - `collapse` makes one box of a module: a depth (0: the outermost ones), paths such as "layers.0" or names of classes, or a
-      function of a Group. `repeats=True` draws equal blocks in a row once, "x12". Graphs of more than `max_nodes` nodes are
-      folded so by themselves, and at last their oldest nodes become one.
+    - `collapse` makes one box of a module: a depth (0: the outermost ones; it changes nothing where there are no modules),
+      paths such as "layers.0" or names of classes, or a function of a Group. `repeats=True` draws equal blocks in a row once,
+      "x12". Graphs of more than `max_nodes` nodes are folded so by themselves, and at last their oldest nodes become one.
     - `values`, `grads` and `heatmaps` leave these out when False, `precision` is the number of digits, `direction` "LR" or "TB"
       (top to bottom), `theme` "auto" (as dark as the page it is in; png and pdf are light), "light", "dark" or "print".
       `legend=True` says what means what, and `title` stands above.
     - `engine` is the program that lays the picture out: a path or a name (default: $TINYGRAD_SM_DOT, then `dot`, then that of
-      `pip install 'tinygrad_sm[dot]'`). It is needed for pictures only, not for `.source`, `.dot` and `.text()`.
+      `pip install 'tinygrad_sm[dot]'`, then the package pygraphviz). It is needed for pictures only, not for `.source`, `.dot`
+      and `.text()`.
 
     Raises a TypeError or a ValueError for arguments that are none of these, in a sentence.
 
@@ -99,34 +100,34 @@ def draw(
     y     multiply  x, x          9     1
     """
     from tinygrad_sm.viz.drawings import digraphs, text
-    from tinygrad_sm.viz.drawings.beside import differences, scene_beside
+    from tinygrad_sm.viz.drawings.beside import differences, flow_of_both, scene_beside
     from tinygrad_sm.viz.drawings.themes import LIGHT, THEMES
-    from tinygrad_sm.viz.scenes.flow import Flow, flow_of
+    from tinygrad_sm.viz.scenes.flow import flow_of
     from tinygrad_sm.viz.scenes.folding import fold
     from tinygrad_sm.viz.scenes.scene import Names, scene_of
 
     if not isinstance(value, Value):
-        raise TypeError(f"draw: takes a Value, not {type(value).__name__}; of several Values draw tg.stack([...])")
+        hint = "call it and draw the result: tg.draw(model(x))" if callable(value) else "of several Values draw tg.stack([...])"
+        raise TypeError(f"draw: takes a Value, not {type(value).__name__}; {hint}")
     _must_be_one_of("view", view, VIEWS)
     _must_be_one_of("direction", direction, DIRECTIONS)
     _must_be_one_of("theme", theme, ("auto", *THEMES))
+    for name, x in (("locals", locals), ("values", values), ("grads", grads), ("heatmaps", heatmaps), ("legend", legend)):
+        _must_be_bool(name, x)
     digits = _digits(precision)
 
     called = Names(names)
     caption = [_LOCALS] if locals and not legend else []
+    _must_fit(grad_output, value)
     if beside is None or beside is False:
-        outputs, scene = [value], scene_of(value, names=called)
+        other, scene = None, scene_of(value, names=called)
     else:
         scene, other, shared = scene_beside(value, beside, called)
-        outputs = [value, other]
+        _must_fit(grad_output, other)
         caption.insert(0, differences(value, other, shared, grad_output, called))
     flow = None
     if view != "graph" or locals or grad_output is not None:
-        flows = [flow_of(scene, output, grad_output) for output in reversed(outputs)]
-        flow = Flow({}, {}, [*dict.fromkeys(me for one in flows for me in one.order)])
-        for one in flows:  # what both sides share has the gradient of the first
-            flow.gradients.update(one.gradients)
-            flow.contributions.update(one.contributions)
+        flow = flow_of_both(scene, value, other, grad_output) if other is not None else flow_of(scene, value, grad_output)
     whole, scene = scene, fold(scene, collapse=collapse, repeats=repeats, max_nodes=max_nodes)
     if flow is not None and scene is not whole:
         flow = flow.through(scene)
@@ -145,8 +146,8 @@ def draw(
         caption="; ".join(filter(None, caption)),
         legend=legend,
     )
-    lines = text.listing(scene, flow, values=values, grads=grads, precision=digits)
-    return Drawing(scene, graph, digraphs.ids_of(scene, view), lines, theme=theme, engine=engine)
+    rows = text.listing(scene, flow, values=values, grads=grads, precision=digits)
+    return Drawing(scene, graph, digraphs.ids_of(scene, view), rows, theme=theme, engine=engine)
 
 
 class Drawing:
@@ -160,13 +161,13 @@ class Drawing:
         scene: Scene,
         dot: graphviz.Digraph,
         ids: Sequence[str],
-        lines: Sequence[str],
+        rows: Sequence[Sequence[str]],
         *,
         theme: str = "auto",
         engine: str | os.PathLike[str] | None = None,
     ) -> None:
         self.scene, self.dot, self.theme = scene, dot, theme
-        self._ids, self._lines, self._engine = ids, lines, engine
+        self._ids, self._rows, self._engine = ids, rows, engine
 
     @property
     def source(self) -> str:
@@ -182,15 +183,23 @@ class Drawing:
 
         return finished(self._render("svg").decode(), self.theme, f"Computation graph of {self._counts()}")
 
-    def text(self) -> str:
-        """The graph as a table of plain text, a line for each Value, oldest first."""
-        return "\n".join(self._lines)
+    def text(self, *, width: int | None = None) -> str:
+        """The graph as a table of plain text, a line for each Value, oldest first.
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+        With `width`, a number of characters, what is longest in the table is cut until its lines fit, but never the names of
+        its columns. Raises a TypeError or a ValueError for a width that is no whole number above 0.
+        """
+        from tinygrad_sm.viz.drawings.text import aligned
+
+        return "\n".join(aligned(self._rows, width))
+
+    def save(self, path: str | os.PathLike[str], *, dpi: float = 192.0) -> Path:
         """Writes the picture into a file, whole or not at all, and returns its path.
 
-        The suffix picks the format: .svg, .png, .pdf, .html (a page of its own), .txt, or .dot and .gv for the DOT text. Raises
-        a ValueError for another one.
+        The suffix picks the format: .svg, .png, .pdf, .html (a page of its own), .txt, or .dot and .gv for the DOT text. A png
+        has `dpi` pixels an inch, fewer where it would be too large; with the extra it shows boxes for letters beyond Latin,
+        Greek, Cyrillic and Hebrew, so save those as svg. Raises a ValueError for another suffix, and for a `dpi` that is not
+        positive, and as `svg` does where there is no program.
         """
         from tinygrad_sm.files import path_name, write_whole
 
@@ -204,7 +213,7 @@ class Drawing:
         if suffix not in _PICTURES:
             known, has = ", ".join(_PICTURES + _TEXTS), repr(suffix) if suffix else "none"
             raise ValueError(f"save: the suffix picks the format ({known}), and {os.fspath(path)!r} has {has}")
-        return write_whole(path, self.svg() if suffix == ".svg" else self._render(suffix[1:]))
+        return write_whole(path, self.svg() if suffix == ".svg" else self._render(suffix[1:], dpi))
 
     def _page(self) -> str:
         from tinygrad_sm.viz.drawings.inline import page
@@ -212,8 +221,8 @@ class Drawing:
         output = self.scene.nodes[self.scene.outputs[0]]
         return page(self.svg(), self.theme, f"Computation graph of {output.name or output.title}", self.text())
 
-    def _render(self, kind: str) -> bytes:
-        return render(self.source, kind, engine=self._engine, ids=self._ids)
+    def _render(self, kind: str, dpi: float = 192.0) -> bytes:
+        return render(self.source, kind, engine=self._engine, ids=self._ids, dpi=dpi)
 
     def _counts(self) -> str:
         counts = (len(self.scene.nodes), "node"), (len(self.scene.edges), "edge")
@@ -227,7 +236,7 @@ class Drawing:
         from tinygrad_sm.viz.drawings.inline import with_ids_of_its_own
         from tinygrad_sm.viz.drawings.text import shortened
 
-        bundle = {"text/plain": "\n".join((repr(self), *shortened(self._lines)))}
+        bundle = {"text/plain": "\n".join((repr(self), *shortened(self.text().splitlines())))}
         wanted = {"text/plain", "text/html"}.intersection(include or ("text/plain", "text/html")).difference(exclude or ())
         if "text/html" in wanted:
             try:
@@ -239,8 +248,26 @@ class Drawing:
         return {kind: shown for kind, shown in bundle.items() if kind in wanted}
 
 
+def _must_be_bool(name: str, x: Any) -> None:
+    if not isinstance(x, bool):
+        hint = "; names come by names=locals()" if isinstance(x, Mapping) else ""
+        raise TypeError(f"draw: {name} is True or False, not {brief(x)}{hint}")
+
+
+def _must_fit(grad_output: Any, output: Value) -> None:
+    from tinygrad_sm.graph.value import seed_like
+
+    try:
+        if grad_output is not None:
+            seed_like(output.data, grad_output, "draw: grad_output")
+    except ValueError:
+        raise ValueError(
+            f"draw: grad_output is a number or has the shape {output.shape} of the output, and is not {brief(grad_output)}"
+        ) from None
+
+
 def _must_be_one_of(name: str, x: Any, known: Sequence[str]) -> None:
-    if x not in known:
+    if not isinstance(x, str) or x not in known:
         kind = ValueError if isinstance(x, str) else TypeError
         raise kind(f"draw: {name} is {', '.join(map(repr, known[:-1]))} or {known[-1]!r}, not {brief(x)}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, prod
 from typing import Any
 
 from tinygrad_sm.graph import Value
@@ -18,8 +18,10 @@ LONG = 32  # characters, after which a text is cut
 def number(x: Any, precision: int = 4) -> str:
     """A number with four significant digits, or `precision`, and a whole one with all of them unless there are many.
 
-    >>> number(0.1 + 0.2), number(1e-07), number(123456), number(True)
-    ('0.3', '1e-07', '123456', 'True')
+    The zero below zero is written as 0: its sign is no news to a reader.
+
+    >>> number(0.1 + 0.2), number(1e-07), number(123456), number(True), number(-0.0)
+    ('0.3', '1e-07', '123456', 'True', '0')
     """
     if isinstance(x, bool):
         return str(x)
@@ -29,18 +31,17 @@ def number(x: Any, precision: int = 4) -> str:
         from decimal import Decimal  # a float holds no more than 1e308
 
         return number(Decimal(x), precision)
+    if not x:
+        return "0"
     rounded = float(x)  # of a Decimal that no float comes near, the digits are its own
-    if isfinite(rounded) and (rounded or not x):
+    if isfinite(rounded) and rounded:
         return f"{rounded:.{precision}g}"
     return f"{x:.{precision}g}".lower().replace("infinity", "inf")
 
 
 def size_of(data: Any) -> int:
     """How many elements plain data has."""
-    size = 1
-    for n in shape(data):
-        size *= n
-    return size
+    return prod(shape(data))
 
 
 def statistics(data: Any, precision: int = 4) -> dict[str, str]:
@@ -70,6 +71,16 @@ def spread(data: Any, precision: int = 4) -> dict[str, str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the mean of inf and -inf is nan is seen in the picture
         return {name: number(nested_lists(getattr(xp, name)(data), flat=True), precision) for name in names}
+
+
+def span(low: Any, high: Any, precision: int = 4) -> str:
+    """From the smallest to the largest element, or what all of them are, as far as the digits tell.
+
+    >>> span(-0.25, 3), span(2.0, 2.0)
+    ('-0.25 … 3', 'all 2')
+    """
+    ends = number(low, precision), number(high, precision)
+    return f"all {ends[0]}" if ends[0] == ends[1] else " … ".join(ends)
 
 
 def elements(nested: Any, precision: int = 4) -> str:

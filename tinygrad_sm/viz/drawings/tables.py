@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from tinygrad_sm.graph.namespaces import SCALARS, kind_of, shape
 from tinygrad_sm.graph.value import nested_lists
-from tinygrad_sm.viz.drawings.labels import FEW, elements, number, settings, shown, size_of, spread, statistics, tooltip
+from tinygrad_sm.viz.drawings.labels import FEW, elements, number, settings, shown, size_of, span, spread, statistics, tooltip
 from tinygrad_sm.viz.drawings.themes import Theme, has_heat, shade
+from tinygrad_sm.viz.scenes.elements import sizes_of
 from tinygrad_sm.viz.scenes.flow import Local
 from tinygrad_sm.viz.scenes.folding import Folded
 from tinygrad_sm.viz.scenes.scene import Edge, Node
@@ -68,7 +69,8 @@ def node_label(
 ) -> str:
     """The label of a node: its name, its op or its role as a leaf, its settings, shape, value and gradient.
 
-    `gradient` is None where none has arrived, and then its cell is empty. The ports of `operands` are called i0, i1, ...
+    `gradient` is None where none has arrived, and then its cell is empty; where two sides bring different ones, it has them
+    by the titles of the sides. The ports of `operands` are called i0, i1, ...
     """
     role = "output" if is_output and node.role in ("op", "fused") else node.role
     rows = [*_facts(node, look, wants_gradient, gradient)]
@@ -96,10 +98,11 @@ def framed(role: str, body: str, look: Look, operands: Sequence[Operand] = ()) -
 def _title(node: Node, role: str, look: Look) -> str:
     """The name in bold, what it is, and its settings in small letters below."""
     parts = [f"<B>{shown(node.name or node.title)}</B>"] + [shown(node.title)] * bool(node.name)
-    parts += [f"<B>x{node.times}</B>"] * (node.times > 1)
+    parts += [f"<B>x{node.times}</B>, numbers of the first"] * (node.times > 1)
     parts += [word(x, look) for x, is_so in (("fused", node.role == "fused"), ("output", role == "output")) if is_so]
     if isinstance(node, Folded):
         about = _counted(node.ops, "op") + f", {_counted(node.entries, 'parameter')}" * bool(node.entries)
+        about += " each" * (node.times > 1)
     else:
         about = settings(node.value) if node.value is not None else ""
     below = f'<BR/><FONT POINT-SIZE="9">{shown(about, 48)}</FONT>' if about else ""
@@ -112,20 +115,22 @@ def _counted(n: int, what: str) -> str:
 
 def _facts(node: Node, look: Look, wants_gradient: bool, gradient: Any) -> Iterator[Row]:
     if isinstance(node, Folded):
-        ways = [", ".join(dict.fromkeys(str(shape(x.data)) for x in side)) for side in (node.takes, node.gives)]
-        yield "shape", [cell(shown(" → ".join(filter(None, ways)), 60))]
+        if any(shape(x.data) for x in (*node.takes, *node.gives)):
+            ways = [", ".join(dict.fromkeys(str(shape(x.data)) for x in side)) for side in (node.takes, node.gives)]
+            yield "shape", [cell(shown(" → ".join(filter(None, ways)), 60))]
     elif sizes := shape(node.data):
         yield "shape", [cell(str(sizes))]
-    told = [(name, data, "ink") for name, data in _versions(node)] if look.values and node.data is not None else []
+    told = [(name, data, "ink") for name, data in versions(node)] if look.values and node.data is not None else []
     if look.grads and wants_gradient:  # an empty cell until a gradient has arrived, since none is not zero
-        told.append(("grad", gradient, "backward_ink"))
+        sides = gradient.items() if isinstance(gradient, dict) else [("", gradient)]
+        told += [(f"grad {side}".strip(), data, "backward_ink") for side, data in sides]
     if not told:
         return
     kind = _kind(node.data, look)
     if kind == "spread":
         yield "", [cell(word(name, look)) for name in spread(node.data)]
     for name, data, ink in told:
-        me = f"{node.id}_{name}"
+        me = f"{node.id}_{name}".replace(" ", "_")
         if data is None:
             yield name, [_nothing(node.data, kind, look, me)]
             continue
@@ -134,7 +139,7 @@ def _facts(node: Node, look: Look, wants_gradient: bool, gradient: Any) -> Itera
             yield "", [cell(word(_range(data, look), look), look, f"{me}_range")]
 
 
-def _versions(node: Node) -> list[tuple[str, Any]]:
+def versions(node: Node) -> list[tuple[str, Any]]:
     """The data of a leaf when it was used, oldest first, and what it holds now where that is something else."""
     now = node.value.data if node.value is not None and node.is_leaf else node.data
     if not node.is_leaf or (len(node.used) == 1 and now is node.used[0]):
@@ -154,11 +159,14 @@ def _looks(data: Any) -> Any:
 def _body(title: str, rows: Sequence[Row], look: Look, room: str) -> str:
     width = max((len(cells) for _, cells in rows), default=1)
     text = f'<TR><TD COLSPAN="{width + 1}"{room}>{title}</TD></TR>' + "<HR/>" * bool(rows)
-    for name, cells in rows:
-        span = f' COLSPAN="{width + 1 - len(cells)}"' if len(cells) < width else ""
-        port = ' PORT="grad"' if name == "grad" else ""  # of the last cell, so that an edge there crosses no other
+    gradients = [i for i, (name, _) in enumerate(rows) if name.startswith("grad")]
+    lowest = len(rows) - 1
+    arrival = None if not gradients else lowest if look.upright else gradients[0]  # where an edge crosses no other cell
+    for i, (name, cells) in enumerate(rows):
+        wide = f' COLSPAN="{width + 1 - len(cells)}"' if len(cells) < width else ""
+        port = ' PORT="grad"' if i == arrival else ""
         last = cells[-1].replace("<TD", f"<TD{port}", 1)
-        held = "".join(x.replace("<TD", f"<TD{span}", 1) for x in (*cells[:-1], last))
+        held = "".join(x.replace("<TD", f"<TD{wide}", 1) for x in (*cells[:-1], last))
         text += f'<TR><TD ALIGN="LEFT">{word(name, look)}</TD>{held}</TR>'
     return text
 
@@ -168,7 +176,7 @@ def _body(title: str, rows: Sequence[Row], look: Look, room: str) -> str:
 
 def _kind(data: Any, look: Look) -> str:
     """How plain data is shown: "text", a table of "numbers" or of "colours", or the "spread" of its elements."""
-    sizes = _sizes(data)
+    sizes = sizes_of(data)
     size = prod(sizes)
     if not sizes or size < 2:
         return "text"
@@ -200,23 +208,26 @@ def _nothing(like: Any, kind: str, look: Look, me: str) -> str:
 
 
 def heat_map(data: Any, look: Look, me: str, *, told: bool, blank: bool = False) -> str:
-    """A table with a cell for each element, blue above zero and orange below; the leading axes go down.
+    """A framed table with a cell for each element, blue above zero and orange below; the leading axes go down.
 
     The colour is strongest at the largest magnitude, and nan is grey. Cells have the ids `me`_0, `me`_1, ... in C order.
     """
-    sizes, theme = _sizes(data), look.theme
+    sizes, theme = sizes_of(data), look.theme
     rows = _rows(data)
     top = max((abs(float(x)) for row in rows for x in row if isfinite(x)), default=0.0)
     plain = blank or not has_heat(theme) or _is_whole(data)
+    height = sizes[-2] if len(sizes) > 1 else 1  # of a matrix; those of a stack stand apart
     text = ""
     for i, row in enumerate(rows):
-        if i and len(sizes) > 2 and i % sizes[-2] == 0:
+        if i and not i % height:
             text += f'<TR><TD COLSPAN="{len(row)}" HEIGHT="4" CELLPADDING="0"></TD></TR>'
         text += "<TR>"
         for j, x in enumerate(row):
             k = i * len(row) + j
             fill = theme["zero"] if plain else shade(float(x) / (top or 1.0), theme) if x == x else theme["undefined"]
             size = (' WIDTH="36" HEIGHT="17"' * blank) if told else ' WIDTH="13" HEIGHT="13" FIXEDSIZE="TRUE"'
+            if not told and (sides := _outer_sides(i % height, j, height, len(row))):
+                size += f' BORDER="1" SIDES="{sides}" COLOR="{theme["group_line"]}"'
             about = "" if told and not look.cells else _linked(f"{me}_{k}", f"{_place(k, sizes)} {number(x, FULL)}")
             is_told = (told or not isfinite(x)) and not blank
             shown_as = look.reserve.get(f"{me}_{k}", _entry(x, look) if is_told else "")
@@ -224,11 +235,17 @@ def heat_map(data: Any, look: Look, me: str, *, told: bool, blank: bool = False)
             text += f'<TD BGCOLOR="{fill}"{size}{about}>{held}</TD>'
         text += "</TR>"
     if told:
-        shape_of_table = 'CELLSPACING="1" CELLPADDING="2"'
+        size = f'BORDER="1" COLOR="{theme["group_line"]}" CELLSPACING="1" CELLPADDING="2"'
     else:  # squares, also where there is more room
-        height = 13 * len(rows) + 4 * (text.count("<TR>") - len(rows))
-        shape_of_table = f'CELLSPACING="0" CELLPADDING="0" FIXEDSIZE="TRUE" WIDTH="{13 * len(rows[0])}" HEIGHT="{height}"'
-    return f'<TABLE BORDER="0" CELLBORDER="0" ALIGN="RIGHT" {shape_of_table}>{text}</TABLE>'
+        down = 13 * len(rows) + 4 * (text.count("<TR>") - len(rows))
+        size = f'BORDER="0" CELLSPACING="0" CELLPADDING="0" FIXEDSIZE="TRUE" WIDTH="{13 * len(rows[0])}" HEIGHT="{down}"'
+    return f'<TABLE CELLBORDER="0" ALIGN="RIGHT" VALIGN="TOP" {size}>{text}</TABLE>'
+
+
+def _outer_sides(i: int, j: int, height: int, width: int) -> str:
+    """Where an entry of a matrix is at its edge. The frame is made of cells, since dot misplaces that of a table of fixed size."""
+    ends = i == 0, i == height - 1, j == 0, j == width - 1
+    return "".join(side for side, is_end in zip("TBLR", ends, strict=True) if is_end)
 
 
 def _entry(x: Any, look: Look) -> str:
@@ -237,11 +254,11 @@ def _entry(x: Any, look: Look) -> str:
 
 def _range(data: Any, look: Look) -> str:
     """The smallest and the largest element, the scale of a heat map, and whether there is a nan."""
-    if kind_of(data) == "bool":
+    if not isinstance(data, list) and kind_of(data) == "bool":
         return "False … True"
     elements = [x for row in _rows(data) for x in row]
     known = [x for x in elements if x == x]
-    ends = [f"{number(min(known), look.precision)} … {number(max(known), look.precision)}"] if known else []
+    ends = [span(min(known), max(known), look.precision)] if known else []
     return ", ".join(ends + ["nan"] * (len(known) < len(elements)))
 
 
@@ -260,18 +277,11 @@ def _nested(data: Any) -> Any:
 
 def _rows(data: Any) -> list[list[Any]]:
     """The elements in rows along the last axis."""
-    sizes = _sizes(data)
+    sizes = sizes_of(data)
     rows = _nested(data) if len(sizes) > 1 else [_nested(data)]
     for _ in sizes[:-2]:
         rows = [row for part in rows for row in part]
     return rows
-
-
-def _sizes(data: Any) -> tuple[int, ...]:
-    """The shape of plain data or of nested lists."""
-    if not isinstance(data, list):
-        return shape(data)
-    return (len(data), *_sizes(data[0])) if data else (0,)
 
 
 def _is_whole(data: Any) -> bool:
@@ -287,9 +297,9 @@ def _port(i: int, operand: Operand, look: Look, named: bool) -> str:
     edge = operand.edge
     lines = [cell(word(edge.word, look))] if named or not (operand.local or operand.contribution is not None) else []
     if operand.local is not None:
-        lines.append(_with_sign("∂", "", operand.local.data, look, f"{edge.id}_local"))
+        lines.append(_with_sign("∂", operand.local.data, look, f"{edge.id}_local", is_matrix=operand.local.kind == "jacobian"))
     if operand.contribution is not None:
-        lines.append(_with_sign("", "+", operand.contribution, look, f"{edge.id}_contribution", "backward_ink"))
+        lines.append(_with_sign("+", operand.contribution, look, f"{edge.id}_contribution", "backward_ink"))
     if reserved := look.reserve.get(f"{edge.id}_cell"):
         lines.append(cell(coloured(shown(reserved, 99), "backward_ink", look)))
     fill = f'{look.theme["port"]}"'
@@ -304,21 +314,23 @@ def _port(i: int, operand: Operand, look: Look, named: bool) -> str:
     return f'<TD PORT="i{i}" BGCOLOR="{fill} CELLPADDING="2"{about}>{inner}</TD>'
 
 
-def _with_sign(before: str, plus: str, data: Any, look: Look, me: str, ink: str = "ink") -> str:
-    """A local derivative or a contribution: its number behind a sign, or its heat map, or what its elements range over."""
-    kind, sizes = _kind(data, look), _sizes(data)
+def _with_sign(sign: str, data: Any, look: Look, me: str, ink: str = "ink", is_matrix: bool = False) -> str:
+    """A local derivative behind ∂ or a contribution behind +: a number, a heat map with its range, or the range alone."""
+    kind, sizes = _kind(data, look), sizes_of(data)
     if kind in ("numbers", "colours"):
-        held = heat_map(data, look, me, told=kind == "numbers")
-        sign = f"<TD>{coloured(before or plus, ink, look)}</TD>"
-        return cell(_table(f"<TR>{sign}<TD>{held}</TD></TR>", 'BORDER="0" CELLPADDING="1"'), look, me)
-    if kind == "text":
-        text = elements(_nested(data), look.precision)
-        text = plus + text if plus and not sizes and text[0] != "-" else text
-    elif isinstance(data, list):  # too large to be looked at
-        text = " × ".join(map(str, sizes))
-    else:
-        text = _range(data, look)
-    return cell(coloured(f"{before} {text}".strip(), ink, look), look, me)
+        held, sign = heat_map(data, look, me, told=kind == "numbers"), coloured(sign, ink, look)
+        if kind == "numbers":  # the two stay together in a cell that is wider or higher
+            rows = f'<TR><TD ALIGN="RIGHT">{sign}</TD><TD>{held}</TD></TR>'
+        else:
+            about = f"{sign} {word(_range(data, look), look)}"
+            rows = f'<TR><TD ALIGN="RIGHT" VALIGN="BOTTOM">{about}</TD></TR><TR><TD>{held}</TD></TR>'
+        return cell(_table(rows, 'BORDER="0" CELLPADDING="1"'), look, me)
+    text = elements(_nested(data), look.precision) if kind == "text" else f"{sizes} array, " * is_matrix + _range(data, look)
+    if sign == "∂":
+        text = f"∂ {text}"
+    elif not sizes and text[0] != "-" and text != "0":
+        text = f"+{text}"
+    return cell(coloured(text, ink, look), look, me)
 
 
 # --- parts of tables

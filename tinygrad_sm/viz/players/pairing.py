@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from math import inf, isfinite
 from typing import Any, NamedTuple
 
 from tinygrad_sm.check.units import precision_of
 from tinygrad_sm.graph import Fused, Value
-from tinygrad_sm.graph.value import nested_lists
+from tinygrad_sm.graph.value import nested_lists, recording
 from tinygrad_sm.viz.drawings.labels import number
 from tinygrad_sm.viz.players.quantities import Quantities, flat
 from tinygrad_sm.viz.players.steps import labels_of, trace_of
 from tinygrad_sm.viz.scenes.expansion import Expansion
 from tinygrad_sm.viz.scenes.flow import flow_of
 from tinygrad_sm.viz.scenes.scene import Scene
+
+_NO_ROUNDING = 1e6  # ulp; what differs more differs for another reason
 
 
 class View:
@@ -35,11 +38,15 @@ class View:
 
 
 class Difference(NamedTuple):
-    """The largest difference between two forms of one thing, also in units in the last place."""
+    """The largest difference between two forms of one thing, also in units in the last place of its largest entry.
+
+    Where that cancels to nearly nothing, the units are those of the largest entry of what cancels in it.
+    """
 
     what: str
     absolute: float
     ulp: float
+    cancels: bool = False
 
 
 def partners(first: View, second: View, expansion: Expansion) -> dict[str, dict[str, str]]:
@@ -85,7 +92,12 @@ def differences(first: View, second: View, expansion: Expansion) -> list[Differe
         if value.op is None and (gradient := first.gradient(value)) is not None:
             other = second.gradient(expansion.twins.get(value, value))
             if other is not None:
-                found.append(_difference(f"gradient of {labels[first.id_of[value]]}", gradient, other))
+                what = f"gradient of {labels[first.id_of[value]]}"
+                difference = _difference(what, gradient, other)
+                if _NO_ROUNDING <= difference.ulp < inf and (summed := _summed(first, value)):
+                    again = _difference(what, gradient, other, summed)
+                    difference = again._replace(cancels=True) if again.ulp < _NO_ROUNDING else difference
+                found.append(difference)
     return found
 
 
@@ -93,15 +105,15 @@ def told(found: list[Difference]) -> str:
     """Differences in a sentence.
 
     >>> told([Difference("value of y", 0.0, 0.0), Difference("gradient of x", 2e-16, 1.0)])
-    'Fused = composed: largest difference 2e-16, 1 ulp.'
+    'Fused = composed: largest difference 2e-16, 1 ulp of the largest entry.'
     >>> told([Difference("value of y", 0.0, 0.0)])
     'Fused = composed, to the last bit.'
     """
     absolute, ulp = max(x.absolute for x in found), max(x.ulp for x in found)
     if not absolute:
         return "Fused = composed, to the last bit."
-    sign = "=" if ulp < 1e6 else "and"  # what differs more is no rounding
-    return f"Fused {sign} composed: largest difference {number(absolute, 2)}, {ulps(ulp)} ulp."
+    sign = "=" if ulp < _NO_ROUNDING else "and"
+    return f"Fused {sign} composed: largest difference {number(absolute, 2)}, {ulps(ulp)} ulp of the largest entry."
 
 
 def ulps(x: float) -> str:
@@ -109,15 +121,29 @@ def ulps(x: float) -> str:
     return number(round(x) if 10 <= x < 1e9 else x, 2)
 
 
-def _difference(what: str, a: Any, b: Any) -> Difference:
-    unit = precision_of(a)
-    pairs = [*_pairs(a, b)]
-    absolute = max((abs(x - y) for x, y in pairs), default=0.0)
-    return Difference(what, absolute, max((abs(x - y) / unit.ulp(max(abs(x), abs(y))) for x, y in pairs), default=0.0))
+def _difference(what: str, a: Any, b: Any, largest: float = 0.0) -> Difference:
+    entries, others = (flat(nested_lists(data)) for data in (a, b))
+    absolute = max(map(_apart, entries, others), default=0.0)
+    unit = precision_of(a).ulp(max([largest, *(abs(x) for x in (*entries, *others) if isfinite(x))]))
+    return Difference(what, absolute, absolute / unit)
 
 
-def _pairs(a: Any, b: Any) -> Iterator[tuple[float, float]]:
-    """The elements of both where they are not the same, nan and infinities included."""
-    for x, y in zip(flat(nested_lists(a)), flat(nested_lists(b)), strict=True):
-        if x != y and not (x != x and y != y):
-            yield float(x), float(y)
+def _summed(view: View, leaf: Value) -> float:
+    """The largest entry of what is summed up in the gradient of a leaf, or less: what rules give for |incoming gradient|."""
+    found = 0.0
+    with recording(False):
+        for value in view.full_id_of:
+            gradient = view.gradient(value)
+            if value.op is None or gradient is None or not any(x is leaf for x in value.inputs):
+                continue
+            for x, amount in zip(value.inputs, value.op.contributions(value, abs(gradient)), strict=True):
+                if x is leaf and amount is not None:
+                    found = max([found, *(float(abs(entry)) for entry in flat(nested_lists(amount)) if isfinite(entry))])
+    return found
+
+
+def _apart(x: Any, y: Any) -> float:
+    """|x - y|; nothing between two nan, and everything between a nan, or an infinity, and something else."""
+    if x == y or (x != x and y != y):
+        return 0.0
+    return float(abs(x - y)) if isfinite(x) and isfinite(y) else inf

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from math import isfinite, prod
 from typing import Any
 
-from tinygrad_sm.graph.namespaces import is_array, kind_of, namespace_of, shape
+from tinygrad_sm.graph.namespaces import is_array, kind_of, namespace_of
 from tinygrad_sm.graph.value import nested_lists
-from tinygrad_sm.viz.drawings.labels import number
+from tinygrad_sm.viz.drawings.labels import number, span
+from tinygrad_sm.viz.scenes.elements import sizes_of
 
 MOST = 256  # entries up to which an array is shown whole
 FEW = 4  # entries up to which a vector is written out in a line
@@ -23,7 +24,7 @@ class Quantities:
 
     def of(self, data: Any) -> int:
         """The number of a quantity: a float, an array of any library, or nested lists of floats."""
-        sizes = _sizes(data)
+        sizes = sizes_of(data)
         if prod(sizes) > MOST:
             found = _summary(data, sizes)
         else:
@@ -67,12 +68,7 @@ def line(entries: Sequence[Any], sizes: Sequence[int]) -> str:
         return f"True {sum(entries)} of {len(entries)}"
     if any(x != x for x in entries):
         return f"nan {sum(x != x for x in entries)} of {len(entries)}"
-    return _span(min(entries), max(entries))
-
-
-def _span(low: Any, high: Any) -> str:
-    ends = number(low), number(high)
-    return f"all {ends[0]}" if ends[0] == ends[1] else f"{ends[0]} … {ends[1]}"
+    return span(min(entries), max(entries))
 
 
 def _summary(data: Any, sizes: tuple[int, ...]) -> dict[str, Any]:
@@ -89,17 +85,11 @@ def _summary(data: Any, sizes: tuple[int, ...]) -> dict[str, Any]:
         facts = [nested_lists(getattr(xp, name)(data), flat=True) for name in names]
     return {
         "shape": [*sizes],
-        "text": _span(facts[0], facts[-1]),
+        "text": span(facts[0], facts[-1]),
         "reprs": [*map(_repr, facts)],
         "facts": [*names],
         "texts": [*map(number, facts)],
     }
-
-
-def _sizes(data: Any) -> tuple[int, ...]:
-    if not isinstance(data, list):
-        return shape(data)
-    return (len(data), *_sizes(data[0])) if data else (0,)
 
 
 def flat(nested: Any) -> list[Any]:

@@ -96,7 +96,12 @@ def _about_sums(view: View) -> str:
     return f"<p>The contributions that {who} sum to the engine's gradient, {how}.</p>"
 
 
+def _in_ulp(found: Difference) -> str:
+    return f"{ulps(found.ulp)} of what cancels in it" if found.cancels else ulps(found.ulp)
+
+
 def _table_of(found: Sequence[Difference]) -> str:
-    head = '<tr><th scope="col">Fused and composed</th><th scope="col">Largest difference</th><th scope="col">In ulp</th></tr>'
-    rows = "".join(f"<tr><td>{escaped(x.what)}</td><td>{number(x.absolute, 2)}</td><td>{ulps(x.ulp)}</td></tr>" for x in found)
-    return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+    titles = ("Fused and composed", "Largest difference", "In ulp of its largest entry")
+    head = "".join(f'<th scope="col">{title}</th>' for title in titles)
+    rows = "".join(f"<tr><td>{escaped(x.what)}</td><td>{number(x.absolute, 2)}</td><td>{_in_ulp(x)}</td></tr>" for x in found)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"

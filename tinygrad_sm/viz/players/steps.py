@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 from tinygrad_sm.graph import Value
@@ -29,10 +30,10 @@ HABITS = {
     "linear": "A layer swaps: the weights get gradient times input, the input gets gradient times weights.",
     "sum": "A sum distributes: every element gets the incoming gradient.",
     "mean": "A mean shares out: every element gets an equal part of the incoming gradient.",
-    "max": "A maximum routes: only the largest element gets the incoming gradient.",
-    "min": "A minimum routes: only the smallest element gets the incoming gradient.",
-    "maximum": "A maximum routes: the larger operand gets the incoming gradient.",
-    "minimum": "A minimum routes: the smaller operand gets the incoming gradient.",
+    "max": "A maximum routes: the largest element gets the incoming gradient, and equal ones share it.",
+    "min": "A minimum routes: the smallest element gets the incoming gradient, and equal ones share it.",
+    "maximum": "A maximum routes: the larger operand gets the incoming gradient, and equal ones share it.",
+    "minimum": "A minimum routes: the smaller operand gets the incoming gradient, and equal ones share it.",
     "relu": "ReLU is a gate: the gradient passes where the input is positive.",
     "where": "A choice routes: each element's gradient goes to where the element came from.",
     "exp": "The exponential scales by its own result.",
@@ -42,7 +43,7 @@ HABITS = {
     "softmax": "Softmax centres and scales: it takes the p-weighted mean off the gradient, and multiplies by p.",
     "log_softmax": "Log-softmax takes p times the whole incoming gradient off.",
     "logsumexp": "Log-sum-exp shares out by the probabilities: logit i gets p_i of the incoming gradient.",
-    "cross_entropy": "Cross-entropy of logits gives p - y: probabilities minus targets.",
+    "cross_entropy": "Cross-entropy of logits gives p - y, probabilities minus targets, times what a mean or weight says.",
 }
 
 
@@ -110,6 +111,11 @@ class _Tracer:
         """The gradient of a node; None where none arrives, or at several results of what is folded into one node."""
         return self.flow.gradients.get(node.id)
 
+    def is_plain(self) -> bool:
+        """Whether 1 flows into one number, so that gradients are derivatives of the output."""
+        seed = self.incoming(self.output)
+        return is_number(seed) and bool(as_number(seed) == 1)
+
     def passes_back(self, node: Node) -> bool:
         """Whether there is a step back for a node."""
         return node.id in self.flow.gradients or any(edge.id in self.flow.contributions for edge in node.operands)
@@ -158,12 +164,13 @@ class _Tracer:
         me = self.output
         name, seed = self.names[me.id], self.incoming(me)
         first = f"The pass back begins at {name}"
-        is_one = is_number(seed) and as_number(seed) == 1
         return {
             "kind": "seed",
             "node": me.id,
             "heading": f"Seed: {name}",
-            "text": f"{first}: d {name} / d {name} = 1." if is_one else f"{first} with the gradient given: {self.said(seed)}.",
+            "text": f"{first}: d {name} / d {name} = 1."
+            if self.is_plain()
+            else f"{first} with the gradient given: {self.said(seed)}.",
             "incoming": self.quantity(seed),
         }
 
@@ -219,16 +226,16 @@ class _Tracer:
         if node.value is None:
             return "through the ops that are folded in it"
         incoming = self.incoming(node)
-        came = f"incoming {self.brief(self.quantities.of(incoming)) or 'gradient'}"
+        came = f"incoming {self.plain(incoming) or 'gradient'}"
         if local is None:
             return f"{came} goes through the op's rule, a vector-Jacobian product"
         if local.kind == "slope":
             g, slope, product = as_number(incoming), as_number(local.data), as_number(contribution)
-            if abs(g * slope - product) <= 1e-9 * abs(product):
+            if _close(g * slope, product):
                 return f"{came} times local derivative {number(slope)} = {number(product)}"
             return f"at incoming {number(g)} and local derivative {number(slope)} the op's rule gives {number(product)}"
         if local.kind == "slopes":
-            slopes = self.brief(self.quantities.of(local.data))
+            slopes = self.plain(local.data)
             return f"{came} times local derivative{slopes and ' '}{slopes}, element by element"
         rows, columns = len(local.data), len(local.data[0]) if local.data else 0
         return f"{came} times the Jacobian, {rows} by {columns}, summed over its rows"
@@ -250,21 +257,27 @@ class _Tracer:
             return f"{name} passes nothing back: its rule gives no gradient."
         if len(moments) == 1:
             return str(moments[0]["text"])
-        parts = [" to ".join(filter(None, (self.brief(x["contribution"]), x["label"]))) for x in moments]
+        amounts = [self.brief(x["contribution"]) for x in moments]
+        is_short = all(amounts)  # else it would seem that what has no number gets that of its neighbour
+        parts = [f"{amount} to {x['label']}" if is_short else x["label"] for amount, x in zip(amounts, moments, strict=True)]
         done = [x["label"] + self.bracketed(x["total"]) for x in moments if x["final"]]
-        came = "" if incoming is None else f"takes the incoming {self.brief(self.quantities.of(incoming)) or 'gradient'} and "
-        amounts = "" if " to " in "".join(parts) else "contributions to "
+        came = "" if incoming is None else f"takes the incoming {self.plain(incoming) or 'gradient'} and "
         ended = (
             f" The gradient{'s' * (len(done) > 1)} of {listed(done)} {'are' if len(done) > 1 else 'is'} complete."
             if done
             else ""
         )
-        return f"{name} {came}passes back {amounts}{listed(parts)}.{ended}"
+        return f"{name} {came}passes back {'' if is_short else 'contributions to '}{listed(parts)}.{ended}"
 
     def brief(self, i: int | None) -> str:
         """A quantity where it is short, in a sentence about several."""
         text = "" if i is None else self.quantities.said(i)
         return text if len(text) <= 32 else ""
+
+    def plain(self, data: Any) -> str:
+        """Numbers as they are, where they are few; "" for a larger array."""
+        text = self.brief(self.quantities.of(data))
+        return "" if text.startswith("a ") else text
 
     def bracketed(self, i: int | None) -> str:
         text = self.brief(i)
@@ -272,11 +285,11 @@ class _Tracer:
 
     def end(self) -> dict[str, Any]:
         found = [node for node in self.scene.nodes.values() if node.is_leaf and node.id in self.flow.gradients]
-        said = [
-            f"d {self.names[self.output.id]} / d {self.names[node.id]} = {self.said(self.incoming(node))}" for node in found
-        ]
+        first = f"d {self.names[self.output.id]} / d " if self.is_plain() else "that of "
+        verb = "=" if self.is_plain() else "is"
+        said = [f"{first}{self.names[node.id]} {verb} {self.said(self.incoming(node))}" for node in found]
         if not self.flow.gradients:
-            text = f"{self.names[self.output.id]} wants no gradient, so nothing flows back."
+            text = "No gradient is wanted here, so nothing flows back."
         else:
             text = f"Every gradient is complete: {listed(said)}." if said else "Every gradient is complete."
         return {"kind": "end", "node": None, "heading": "End", "text": text}
@@ -348,6 +361,11 @@ def is_number(data: Any) -> bool:
 def as_number(data: Any) -> Any:
     """The number in data of shape ()."""
     return data if isinstance(data, (bool, int, float)) else nested_lists(data, flat=True)
+
+
+def _close(x: Any, product: Any) -> bool:
+    """Whether x is a product but for rounding."""
+    return x == product or (x != x and product != product) or abs(x - product) <= 1e-9 * abs(product) < inf
 
 
 def alike(a: Any, b: Any) -> bool:

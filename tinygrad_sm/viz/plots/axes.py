@@ -135,7 +135,7 @@ def grey(ax: Axes) -> str:
 
 def palette(ax: Axes) -> Sequence[str]:
     """Seven colours that differ for every eye and stand out on this Axes. The first two mean positive and negative."""
-    return ON_DARK if luminance(paper(ax)) < 0.18 else ON_LIGHT
+    return ON_DARK if readable(paper(ax)) == "white" else ON_LIGHT
 
 
 def diverging(ax: Axes) -> Colormap:
@@ -153,18 +153,11 @@ def mixed(colour: Any, other: Any, share: float) -> str:
     return to_hex([(1 - share) * a + share * b for a, b in zip(to_rgb(colour), to_rgb(other), strict=True)])
 
 
-def luminance(colour: Any) -> float:
-    """How bright a colour is, from 0 to 1 (WCAG 2.2, relative luminance)."""
-    from matplotlib.colors import to_rgb
-
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
 def contrast(colour: Any, other: Any) -> float:
-    """How well two colours are told apart, from 1 to 21 (WCAG 2.2, contrast ratio); text needs 4.5."""
-    dark, bright = sorted((luminance(colour), luminance(other)))
-    return (bright + 0.05) / (dark + 0.05)
+    """How well two colours of matplotlib's are told apart, from 1 to 21 (WCAG 2.2, contrast ratio); text needs 4.5."""
+    from matplotlib.colors import to_hex
+
+    return themes.contrast(to_hex(colour), to_hex(other))
 
 
 def readable(background: Any) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from math import fsum, log
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from tinygrad_sm.graph import no_grad
 from tinygrad_sm.graph.namespaces import as_data, is_array, shape
 from tinygrad_sm.graph.value import plain
 from tinygrad_sm.nd.shapes import brief, flatten, whole_number
+from tinygrad_sm.nn.module import mode
 from tinygrad_sm.ops.helpers import moved_like
 from tinygrad_sm.viz.plots.axes import (
     class_names,
@@ -163,19 +163,6 @@ def _two_of(features: Sequence[int] | None, width: int, name: str) -> tuple[int,
 # --- asking a network
 
 
-@contextmanager
-def predicting(model: Any) -> Iterator[None]:
-    """Inside, the modules of a network are in `eval()`; afterwards each is as it was."""
-    before = [(module, module.training) for module in (model.modules() if hasattr(model, "modules") else ())]
-    try:
-        for module, _ in before:
-            module.training = False
-        yield
-    finally:
-        for module, was in before:
-            module.training = was
-
-
 def _must_be_callable(model: Any, name: str) -> None:
     if not callable(model) or isinstance(model, type):
         raise TypeError(f"{name}: the first argument is a network or a function of rows that gives logits, not {brief(model)}")
@@ -192,7 +179,7 @@ def like_of(model: Any, X: Any) -> Any:
 def _logits(model: Any, rows: list[list[float]], like: Any, name: str) -> list[list[float]]:
     """The logits of the classes for rows, whether the network gives these, one logit a row, or probabilities."""
     parts: list[Any] = []
-    with predicting(model), no_grad():
+    with mode(model, training=False), no_grad():
         for i in range(0, len(rows), BATCH):
             some = rows[i : i + BATCH]
             found = floats(model(moved_like(nd.asarray(some), like)), f"{name}: the outputs of the network", finite=True)

@@ -13,11 +13,11 @@ from tinygrad_sm.graph.namespaces import is_array, kind_of, namespace_of, shape
 from tinygrad_sm.graph.value import plain, recording
 from tinygrad_sm.nd.shapes import Shape, brief, flatten, whole_number
 from tinygrad_sm.nn import Module
-from tinygrad_sm.nn.module import calls_of
+from tinygrad_sm.nn.module import calls_of, mode
 from tinygrad_sm.ops.helpers import moved, moved_like
 from tinygrad_sm.viz.drawings.labels import cut, printable
 from tinygrad_sm.viz.plots.axes import floats, grey, ink, mixed, new_axes, palette, paper, percent, written
-from tinygrad_sm.viz.plots.classifiers import like_of, predicting
+from tinygrad_sm.viz.plots.classifiers import like_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +53,7 @@ def activation_histograms(model: Module, X: Any, *, bins: int = 40, ax: Axes | N
         raise TypeError(f"{name}: the first argument is a network of tg.nn, not {brief(model)}")
     bins = whole_number(bins, f"{name}: bins")
     inputs = _inputs(model, X, name)
-    with predicting(model), recording(True):
+    with mode(model, training=False), recording(True):
         outputs = model(inputs)
     rows = [Row(label, flatten(plain(x))[0], x.shape) for label, x in _layers(model, outputs)]
     if not rows:

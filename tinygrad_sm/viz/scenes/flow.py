@@ -10,9 +10,11 @@ from math import prod
 from typing import Any
 
 from tinygrad_sm.graph import Value
-from tinygrad_sm.graph.namespaces import namespace_of, shape
+from tinygrad_sm.graph.namespaces import shape
 from tinygrad_sm.graph.traversal import sweep
-from tinygrad_sm.graph.value import filled_like, nested_lists, plain, recording, seed_for
+from tinygrad_sm.graph.value import plain, recording, seed_for
+from tinygrad_sm.nd.shapes import flatten
+from tinygrad_sm.viz.scenes.elements import shaped, unit_seeds
 from tinygrad_sm.viz.scenes.folding import Folded
 from tinygrad_sm.viz.scenes.scene import Node, Scene
 
@@ -23,7 +25,7 @@ class Flow:
     """One pass back from an output: by id of node, and by id of edge.
 
     `gradients` and `contributions` are plain data; what no gradient reaches is not in them. `order` has the ids of nodes as
-    the sweep came to them.
+    the sweep came to them. In the flow of two outputs at once, a gradient may be a dict with one by the title of each side.
     """
 
     def __init__(self, gradients: dict[str, Any], contributions: dict[str, Any], order: list[str]) -> None:
@@ -79,6 +81,19 @@ def flow_of(scene: Scene, output: Value, grad_output: Any = None) -> Flow:
     return Flow(gradients, contributions, [*gradients])
 
 
+def gradient_of(node: Node, flow: Flow | None) -> tuple[bool, Any]:
+    """Whether a node can have a gradient, and the gradient: that of the flow, or what its Value holds; None where none arrived.
+
+    Plain data, constants and folded nodes with several results can have none.
+    """
+    result = node if not isinstance(node, Folded) else node.gives[0] if len(node.gives) == 1 else None
+    if result is None or result.value is None or not result.value.requires_grad:
+        return False, None
+    if flow is not None:
+        return True, flow.gradients.get(node.id)
+    return True, result.value.grad if result.value.has_grad else None
+
+
 class Local:
     """The local derivative of a node by one of its operands.
 
@@ -112,38 +127,13 @@ def locals_of(node: Node) -> Mapping[int, Local]:
     if not small or not size:
         return {}
     with recording(False):
-        rows = [value.op.contributions(value, seed) for seed in _unit_seeds(value.data, size)]
-    return {i: _local([_flat(row[i]) for row in rows], shape(value.data), shape(value._saved[i]), rows[0][i]) for i in small}
+        rows = [value.op.contributions(value, seed) for seed in unit_seeds(value.data)]
+    return {i: _local([flatten(row[i])[0] for row in rows], shape(value.data), shape(value._saved[i])) for i in small}
 
 
-def _local(rows: list[list[float]], out: tuple[int, ...], given: tuple[int, ...], first: Any) -> Local:
+def _local(rows: list[list[float]], out: tuple[int, ...], given: tuple[int, ...]) -> Local:
     if out == given == ():
         return Local("slope", rows[0][0])
     if out == given and all(not x for i, row in enumerate(rows) for j, x in enumerate(row) if i != j):
-        return Local("slopes", _shaped([row[i] for i, row in enumerate(rows)], given))
+        return Local("slopes", shaped([row[i] for i, row in enumerate(rows)], given))
     return Local("jacobian", rows)
-
-
-def _unit_seeds(data: Any, size: int) -> Any:
-    """1 in one element after the other and 0 elsewhere, in the shape and type of `data`."""
-    if type(data) is float:
-        return [1.0]
-    xp = namespace_of([data])
-    places = xp.reshape(xp.arange(size), shape(data))
-    one, zero = filled_like(data, 1.0), filled_like(data, 0.0)
-    return (xp.where(xp.equal(places, i), one, zero) for i in range(size))
-
-
-def _flat(data: Any) -> list[float]:
-    """All elements of plain data in one list."""
-    found = [float(data)] if type(data) is float else nested_lists(data)
-    while isinstance(found, list) and found and isinstance(found[0], list):
-        found = [x for row in found for x in row]
-    return found if isinstance(found, list) else [found]
-
-
-def _shaped(flat: list[float], sizes: tuple[int, ...]) -> Any:
-    """Nested lists of the elements."""
-    for n in sizes[:0:-1]:
-        flat = [flat[i : i + n] for i in range(0, len(flat), n)]  # type: ignore[misc]
-    return flat if sizes else flat[0]

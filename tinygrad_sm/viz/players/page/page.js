@@ -6,6 +6,9 @@
   const data = JSON.parse(byId('data').textContent);
   const quantities = data.quantities;
   const root = document.documentElement;
+  const POINT = 4 / 3; // pixels
+  const READABLE = 0.5; // times its own size; a smaller picture cannot be read,
+  const READING = 0.75; // and where the whole would be, part of it is shown at this size
   const still = matchMedia('(prefers-reduced-motion: reduce)');
   const dark = matchMedia('(prefers-color-scheme: dark)');
 
@@ -44,6 +47,7 @@
       this.scroll = this.figure.querySelector('.scroll');
       this.svg = this.figure.querySelector('svg');
       this.zoom = 1;
+      this.largest = [1, 1]; // width and height of nodes, in points
       this.width = parseFloat(this.svg.getAttribute('width'));
       this.height = parseFloat(this.svg.getAttribute('height'));
       this.nodes = new Map(trace.nodes.map((node) => [node.id, { ...node, known: 0, gradients: [], steps: [] }]));
@@ -79,6 +83,7 @@
 
     // Finds the parts of the picture once. Nodes come in the order of their steps, which is the order of the Tab key.
     find() {
+      this.svg.setAttribute('role', 'group'); // of buttons; a picture would have nothing within
       const prefix = `${this.key}-`;
       const own = (id) => this.svg.querySelector(`#${CSS.escape(prefix + id)}`);
       for (const part of this.svg.querySelectorAll('[id]')) {
@@ -152,8 +157,9 @@
     }
 
     describe(node, full = false, t = time(this)) {
-      const words = [node.op && node.op !== node.label ? `${node.label}, ${node.op}` : node.label];
-      if (node.value !== null) words.push(t >= node.known ? `value ${inWords(node.value, full)}` : 'not computed yet');
+      const isItsValue = node.role === 'constant' && node.label === textOf(node.value);
+      const words = [node.op && node.op !== node.label ? `${node.label}, ${node.op}` : isItsValue ? `constant ${node.label}` : node.label];
+      if (node.value !== null && !isItsValue) words.push(t >= node.known ? `value ${inWords(node.value, full)}` : 'not computed yet');
       if (node.gradient !== null) {
         const gradient = this.gradientAt(node, t);
         const state = gradient && !gradient.final ? `, ${gradient.count} so far` : '';
@@ -215,12 +221,14 @@
       }
     }
 
-    // A frame around each node, which shows what is active; it needs the sizes of a picture that is on the screen.
+    // A frame around each node, which shows what is active; it needs the sizes of a picture that is on the screen, which in a
+    // notebook comes later than the page.
     frame() {
-      if (this.framed || this.figure.hidden) return;
+      if (this.framed || !this.svg.getBoundingClientRect().width) return;
       for (const node of this.nodes.values()) {
         if (!node.group) continue;
         const box = node.group.getBBox();
+        this.largest = [Math.max(this.largest[0], box.width), Math.max(this.largest[1], box.height)];
         const halo = document.createElementNS('http://www.w3.org/2000/svg', 'rect');
         const values = { class: 'halo', x: box.x - 3, y: box.y - 3, width: box.width + 6, height: box.height + 6, rx: 6 };
         for (const [name, value] of Object.entries(values)) halo.setAttribute(name, value);
@@ -235,24 +243,44 @@
       this.svg.setAttribute('height', `${(this.height * this.zoom).toFixed(1)}pt`);
     }
 
-    // The whole graph if it can be read at that size, else as much of it as can.
-    fit(least = 0) {
-      const points = 4 / 3; // pixels a point
-      const across = (this.scroll.clientWidth - 34) / (this.width * points);
-      const down = (this.scroll.clientHeight - 22) / (this.height * points);
-      this.setZoom(Math.max(Math.min(across, down, 1.25), least));
+    operandsOf(id) {
+      return this.trace.edges.filter((edge) => edge.head === id).map((edge) => edge.tail);
     }
 
-    // Scrolls the node in focus into sight, and not at all if it is there.
-    follow(id, smooth) {
-      const node = this.nodes.get(id);
-      if (!node || !node.group || this.figure.hidden) return;
-      const box = node.group.getBoundingClientRect();
+    // The zoom at which something of a size in points fits into the room there is.
+    zoomFor(width, height) {
+      const room = this.scroll.getBoundingClientRect();
+      return Math.min((room.width - 36) / (width * POINT), (room.height - 24) / (height * POINT));
+    }
+
+    // The whole graph if it can be read at that size, else as much of it as can, but at least any one node.
+    fit(whole = false) {
+      const all = Math.min(this.zoomFor(this.width, this.height), 1.25);
+      this.isWhole = whole || all >= READABLE;
+      this.setZoom(this.isWhole ? all : Math.max(Math.min(READING, this.zoomFor(...this.largest)), 0.4));
+    }
+
+    // The height that the graph would like to have at the width there is.
+    wish() {
+      const across = this.zoomFor(this.width, 0);
+      return this.height * (across >= READABLE ? Math.min(across, 1.25) : READING);
+    }
+
+    // Scrolls the node in focus into sight, with its neighbours in this step if there is room, and not at all if it is there.
+    follow(id, smooth, neighbours = []) {
+      const found = [id, ...neighbours].map((each) => this.nodes.get(each)).filter((node) => node && node.group);
+      if (!id || !found.length || this.figure.hidden) return;
       const port = this.scroll.getBoundingClientRect();
-      const shift = (low, high, least, most) => (low < least + 40 || high > most - 40 ? (low + high - least - most) / 2 : 0);
-      const left = shift(box.left, box.right, port.left, port.right);
-      const top = shift(box.top, box.bottom, port.top, port.bottom);
-      if (left || top) this.scroll.scrollBy({ left, top, behavior: smooth && !still.matches ? 'smooth' : 'instant' });
+      const boxes = found.map((node) => (node.group.querySelector('.halo') || node.group).getBoundingClientRect());
+      const shift = (low, high) => {
+        const least = port[low] + 8, most = port[high] - 8;
+        const around = [Math.min(...boxes.map((box) => box[low])), Math.max(...boxes.map((box) => box[high]))];
+        const [from, to] = around[1] - around[0] <= most - least ? around : [boxes[0][low], boxes[0][high]];
+        if (to - from > most - least) return from - least; // too large: from its beginning
+        return from < least || to > most ? (from + to - least - most) / 2 : 0;
+      };
+      const left = shift('left', 'right'), top = shift('top', 'bottom'); // 0 ends a scroll that is on its way elsewhere
+      this.scroll.scrollBy({ left, top, behavior: smooth && (left || top) && !still.matches ? 'smooth' : 'instant' });
     }
   }
 
@@ -336,10 +364,11 @@
   const workings = {
     start: (view) => leaves(view, false),
     end: (view) => leaves(view, true),
-    forward: (view, step) => element('table', { class: 'numbers' },
-      heads('takes', 'value'),
-      ...step.takes.map((taken) => row(null, cell(taken.label, 'who'), cell(shown(taken.value, taken.label)))),
-      row('now', cell(view.nodes.get(step.node).label, 'who'), cell(shown(step.value, view.nodes.get(step.node).label)))),
+    forward: (view, step) => {
+      const { label } = view.nodes.get(step.node);
+      return element('dl', { class: 'numbers operands' },
+        ...step.takes.map((taken) => operand(null, taken.label, taken.value)), element('div', { class: 'gives' }, '→'), operand('now', label, step.value));
+    },
     seed: (view, step) => element('table', { class: 'numbers' },
       heads('node', 'value', 'gradient'),
       row('now', cell(view.nodes.get(step.node).label, 'who'), cell(shown(view.nodes.get(step.node).value, 'value')),
@@ -358,6 +387,8 @@
           element('span', { class: 'of' }, ` ${moment.count[0]} of ${moment.count[1]}${moment.final ? ', final' : ''}`))))))
   };
 
+  const operand = (name, label, index) => element('div', { class: name }, element('dt', { title: label }, label), element('dd', {}, shown(index, label)));
+
   const local = (held) => {
     const box = element('span', {}, shown(held.value, 'local derivative'));
     if (LOCALS[held.kind]) box.append(element('span', { class: 'kind' }, LOCALS[held.kind]));
@@ -375,7 +406,7 @@
   // --- where we are
 
   const views = data.views.map((trace) => new View(trace));
-  const state = { view: views[0].key, t: 0, fine: false, playing: null, speed: 1, found: new Set(), at: 0, partner: null };
+  const state = { view: views[0].key, t: 0, fine: false, zoomed: false, printing: false, playing: null, speed: 1, found: new Set(), at: 0, partner: null };
 
   const lead = () => views[state.view === views[0].key || !views[1] ? 0 : 1];
   const other = () => (views[1] ? views[lead() === views[0] ? 1 : 0] : null);
@@ -396,7 +427,7 @@
   // Where the buttons stop: after every moment, or after the last one of every step.
   const stops = (view) => view.moments.map((_, t) => t).filter((t) => state.fine || t === lastOf(view, view.moments[t].step));
 
-  const atEnd = () => { for (const view of views) view.render(view.moments.length - 1); }; // as a print shows it
+  const atEnd = () => { state.partner = null; for (const view of views) view.render(view.moments.length - 1); }; // as a print shows it
 
   const render = (smooth = true) => {
     const view = lead();
@@ -414,7 +445,12 @@
     setText(byId('habit'), step.habit || '');
     setText(byId('rule'), step.rule || '');
     setClass(document.querySelector('.panel'), `panel live ${{ forward: 'forward', seed: 'backward', backward: 'backward' }[step.kind] || ''}`.trim());
-    replace(byId('working'), workings[step.kind](view, step, part));
+    const working = byId('working');
+    replace(working, workings[step.kind](view, step, part));
+    working.scrollLeft = 0;
+    setClass(working, 'working');
+    if (working.scrollWidth > working.clientWidth) setClass(working, 'working tight');
+    fade();
     read('');
     const places = stops(view);
     const place = places.indexOf(state.t);
@@ -426,8 +462,21 @@
     for (const id of ['first', 'previous']) byId(id).disabled = place === 0;
     for (const id of ['next', 'last']) byId(id).disabled = place === places.length - 1;
     remember();
-    view.follow(step.node, smooth);
-    if (partner) partner.follow(state.partner, smooth);
+    view.follow(step.node, smooth, neighbours(step, part));
+    if (partner) partner.follow(state.partner, smooth, partner.operandsOf(state.partner));
+  };
+
+  // Where numbers are beyond the right edge, they fade there.
+  const fade = () => {
+    const working = byId('working');
+    working.classList.toggle('more', working.scrollLeft + working.clientWidth < working.scrollWidth - 1);
+  };
+
+  // What a step takes from or gives to, the one that is shown first.
+  const neighbours = (step, part) => {
+    const given = (step.moments || []).map((moment) => moment.to);
+    const taken = step.kind === 'forward' ? lead().operandsOf(step.node) : [];
+    return state.fine ? given.slice(part, part + 1).concat(taken) : given.concat(taken);
   };
 
   const go = (t, smooth = true) => {
@@ -483,19 +532,27 @@
     if (key === 'both' && !views[1]) return;
     const before = lead();
     state.view = key;
+    state.zoomed = false;
     if (lead() !== before) state.t = mapped(before, state.t);
     for (const view of views) view.figure.hidden = key !== 'both' && view.key !== key;
     for (const button of byId('views').children) button.setAttribute('aria-pressed', String(button.value === key));
-    for (const view of views) {
-      view.frame();
-      if (!view.figure.hidden) view.fit(least());
-    }
+    settle();
     search(false);
     if (draw) go(state.t, false);
   };
 
-  // How small a graph may become so that more of it is seen.
-  const least = () => (state.view === 'both' ? 0.55 : 0.7);
+  // Makes the graphs as large as the room allows, unless somebody has chosen a size. Of two each gets a share of the height by
+  // its own shape, and neither less than a third.
+  const settle = () => {
+    const seen = views.filter((view) => !view.figure.hidden);
+    const wishes = seen.map((view) => view.wish());
+    const all = wishes.reduce((a, b) => a + b, 0);
+    seen.forEach((view, i) => view.figure.style.setProperty('--share', clamp(wishes[i] / all, 1 / 3, 1)));
+    for (const view of seen) {
+      view.frame();
+      if (!state.zoomed) view.fit();
+    }
+  };
 
   const play = (on) => {
     clearTimeout(state.playing);
@@ -517,10 +574,11 @@
 
   const zoom = (factor) => {
     for (const view of views.filter((each) => !each.figure.hidden)) {
-      if (factor) view.setZoom(view.zoom * factor); else view.fit();
+      if (factor) view.setZoom(view.zoom * factor); else view.fit(!state.zoomed && !view.isWhole);
       const step = view.trace.steps[view.moments[time(view)].step];
       view.follow(view === lead() ? step.node : state.partner, false);
     }
+    state.zoomed = factor !== 0;
   };
 
   const toggleDialog = (id) => {
@@ -560,7 +618,7 @@
     const given = new URLSearchParams(location.hash.slice(1));
     const place = /^(\d+)(?:\.(\d+))?$/.exec(given.get('s') || '');
     if (given.get('v')) setView(given.get('v'), false);
-    if (given.get('e') || (place && place[2])) setFine(true, false);
+    if (given.get('e') === '1' || (place && place[2])) setFine(true, false);
     if (!place) return go(0, false);
     const view = lead();
     const step = clamp(Number(place[1]) - 1, 0, view.firsts.length - 1);
@@ -585,9 +643,13 @@
   };
   const STEPPING = new Set(['ArrowRight', 'ArrowLeft', 'Home', 'End', 'l', 'h', 'f', 'b', 'n', 'p']);
 
+  // With the numbers in focus the arrows move them, if there are more than fit.
+  const isScrolling = (target) => target.id === 'working' && target.scrollWidth > target.clientWidth;
+
   document.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (event.target.closest('input[type="search"], select, dialog')) return;
+    if (isScrolling(event.target) && event.key.startsWith('Arrow')) return;
     if (event.target.matches('button, summary') && (event.key === ' ' || event.key === 'Enter')) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (!Object.hasOwn(keys, key)) return;
@@ -600,7 +662,7 @@
     first: () => go(0), previous: () => move(-1), play: () => play(!state.playing), next: () => move(1), last: () => go(Infinity),
     'by-node': () => setFine(false), 'by-edge': () => setFine(true),
     smaller: () => zoom(0.8), fit: () => zoom(0), larger: () => zoom(1.25),
-    theme: toggleTheme, help: () => toggleDialog('keys'), check: () => toggleDialog('checks')
+    skip: () => byId('play').focus(), theme: toggleTheme, help: () => toggleDialog('keys'), check: () => toggleDialog('checks')
   };
   for (const [id, act] of Object.entries(clicks)) {
     byId(id).addEventListener('click', () => {
@@ -621,8 +683,8 @@
   });
   addEventListener('hashchange', recall);
   let wasOpen = false;
-  addEventListener('beforeprint', () => { wasOpen = byId('all').open; byId('all').open = true; atEnd(); });
-  addEventListener('afterprint', () => { byId('all').open = wasOpen; render(false); });
+  addEventListener('beforeprint', () => { state.printing = true; wasOpen = byId('all').open; byId('all').open = true; atEnd(); });
+  addEventListener('afterprint', () => { state.printing = false; byId('all').open = wasOpen; render(false); });
 
   if (views[1]) {
     for (const [key, title] of [...views.map((view) => [view.key, view.title]), ['both', 'Both']]) {
@@ -635,6 +697,38 @@
   byId('all').open = false;
   setView(views[0].key, false);
   recall();
-  const fitAll = () => { for (const view of views) if (!view.figure.hidden) view.fit(least()); };
-  addEventListener('resize', fitAll);
+
+  // --- the line between graph and numbers, which can be moved
+
+  const panel = byId('panel');
+  const split = byId('split');
+  const divide = (height) => {
+    panel.style.setProperty('--panel', `${Math.round(clamp(height, 100, highest()))}px`);
+    told();
+  };
+  const highest = () => Math.max(panel.offsetHeight + byId('stage').offsetHeight - 160, 100);
+  const told = () => {
+    split.setAttribute('aria-valuenow', String(panel.offsetHeight));
+    split.setAttribute('aria-valuemax', String(highest()));
+  };
+  split.addEventListener('pointerdown', (event) => split.setPointerCapture(event.pointerId));
+  split.addEventListener('pointermove', (event) => {
+    if (split.hasPointerCapture(event.pointerId)) divide(panel.getBoundingClientRect().bottom - event.clientY);
+  });
+  split.addEventListener('keydown', (event) => {
+    const by = { ArrowUp: 24, ArrowDown: -24 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    divide(panel.offsetHeight + by);
+  });
+  byId('working').addEventListener('scroll', fade);
+
+  const measured = () => {
+    if (matchMedia('print').matches || state.printing) return;
+    if (panel.style.getPropertyValue('--panel')) divide(panel.offsetHeight); // the window may have shrunk
+    else told();
+    settle();
+    render(false);
+  };
+  new ResizeObserver(measured).observe(byId('stage'));
 })();
