@@ -383,6 +383,7 @@ def test_where_a_browser_is_tried(monkeypatch, opened, variable, platform, tried
     [
         ("sqare", "there is no example 'sqare'; did you mean square? What is your own is written module:name"),
         ("cross_entrpy", "did you mean cross_entropy"),
+        ("sofmax", "did you mean softmax or log_softmax? What"),
         ("qqq", "there is no example 'qqq'; `tinygrad-sm draw` lists them."),
         ("mine.py", "mine.py is a file: name the Value or the function in it, as in tinygrad-sm draw mine.py:loss"),
         ("mine", "mine is a file: name the Value"),

@@ -148,7 +148,8 @@ def test_local_derivatives_of_arrays():
     x = tg.Value([[1.0, 2.0], [3.0, 4.0]])
     assert read(draw(x.sum(), locals=True))[0]["n1"].ports == ["∂ 1 1\n1 1\n+ 1 1\n1 1"]
     wide = tg.Value([*map(float, range(14))])
-    assert read(draw(wide.softmax(), locals=True, grad_output=nd.zeros(14)))[0]["n1"].ports == ["∂ (14, 14) array, -0.2326 … 0.2325\nall 0"]
+    ports = read(draw(wide.softmax(), locals=True, grad_output=nd.zeros(14)))[0]["n1"].ports
+    assert ports == ["∂ (14, 14) array, -0.147 … 0.2325\nall 0"]
 
 
 # --- what is left out, and how many digits
@@ -239,7 +240,7 @@ def test_a_box_with_two_results():
     a, b = Twins()(x)
     drawing = draw(a * b + a, collapse=0, view="both", locals=True)
     box = read(drawing)[0]["g0"]
-    assert {*box.facts} == {""} or not {"grad", "value", "shape"} & {*box.facts}  # all of them are plain numbers
+    assert not {"grad", "value", "shape"} & {*box.facts}  # all that goes in and out are plain numbers
     assert LIGHT["ghost"] not in node_source(draw(a * b, collapse=0, view="backward"), "g0")
     assert "Twins()" in drawing.text()
 

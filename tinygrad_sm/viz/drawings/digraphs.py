@@ -70,7 +70,7 @@ def digraph(
     faint = look._replace(theme=ghostly(theme))
     graphs: dict[Group | None, graphviz.Digraph] = {None: _empty(theme, direction, title, caption)}
     if max(Counter(edge.tail for edge in scene.edges).values(), default=0) > MANY:
-        graphs[None].attr(**_HURRIED)
+        graphs[None].graph_attr.update(_HURRIED)
     inside: dict[Group | None, list[Group]] = {None: []}
     for group in scene.groups:
         graphs[group], inside[group] = _cluster(group, theme), []

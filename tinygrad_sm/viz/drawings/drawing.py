@@ -107,8 +107,7 @@ def draw(
     from tinygrad_sm.viz.scenes.scene import Names, scene_of
 
     if not isinstance(value, Value):
-        hint = "call it and draw the result: tg.draw(model(x))" if callable(value) else "of several Values draw tg.stack([...])"
-        raise TypeError(f"draw: takes a Value, not {type(value).__name__}; {hint}")
+        raise TypeError(f"draw: takes a Value, not {type(value).__name__}; {_hint(value)}")
     _must_be_one_of("view", view, VIEWS)
     _must_be_one_of("direction", direction, DIRECTIONS)
     _must_be_one_of("theme", theme, ("auto", *THEMES))
@@ -119,15 +118,16 @@ def draw(
     called = Names(names)
     caption = [_LOCALS] if locals and not legend else []
     _must_fit(grad_output, value)
+    other: Value | None = None
     if beside is None or beside is False:
-        other, scene = None, scene_of(value, names=called)
+        scene = scene_of(value, names=called)
     else:
         scene, other, shared = scene_beside(value, beside, called)
         _must_fit(grad_output, other)
         caption.insert(0, differences(value, other, shared, grad_output, called))
     flow = None
     if view != "graph" or locals or grad_output is not None:
-        flow = flow_of_both(scene, value, other, grad_output) if other is not None else flow_of(scene, value, grad_output)
+        flow = flow_of(scene, value, grad_output) if other is None else flow_of_both(scene, value, other, shared, grad_output)
     whole, scene = scene, fold(scene, collapse=collapse, repeats=repeats, max_nodes=max_nodes)
     if flow is not None and scene is not whole:
         flow = flow.through(scene)
@@ -246,6 +246,10 @@ class Drawing:
                 bundle["text/plain"] += f"\n(without a picture: {error})"
                 wanted.add("text/plain")
         return {kind: shown for kind, shown in bundle.items() if kind in wanted}
+
+
+def _hint(thing: Any) -> str:
+    return "call it and draw the result: tg.draw(model(x))" if callable(thing) else "of several Values draw tg.stack([...])"
 
 
 def _must_be_bool(name: str, x: Any) -> None:

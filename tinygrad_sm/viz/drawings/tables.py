@@ -166,7 +166,8 @@ def _body(title: str, rows: Sequence[Row], look: Look, room: str) -> str:
         wide = f' COLSPAN="{width + 1 - len(cells)}"' if len(cells) < width else ""
         port = ' PORT="grad"' if i == arrival else ""
         last = cells[-1].replace("<TD", f"<TD{port}", 1)
-        held = "".join(x.replace("<TD", f"<TD{wide}", 1) for x in (*cells[:-1], last))
+        inset = ' CELLPADDING="5"' if room and "<TABLE" in last else ""  # of the frame of a map, from round corners
+        held = "".join(x.replace("<TD", f"<TD{wide}{inset}", 1) for x in (*cells[:-1], last))
         text += f'<TR><TD ALIGN="LEFT">{word(name, look)}</TD>{held}</TR>'
     return text
 
@@ -243,7 +244,7 @@ def heat_map(data: Any, look: Look, me: str, *, told: bool, blank: bool = False)
 
 
 def _outer_sides(i: int, j: int, height: int, width: int) -> str:
-    """Where an entry of a matrix is at its edge. The frame is made of cells, since dot misplaces that of a table of fixed size."""
+    """Where an entry of a matrix is at its edge: the frame is made of cells, as dot misplaces that of a fixed table."""
     ends = i == 0, i == height - 1, j == 0, j == width - 1
     return "".join(side for side, is_end in zip("TBLR", ends, strict=True) if is_end)
 

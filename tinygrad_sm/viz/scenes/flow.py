@@ -51,11 +51,12 @@ class Flow:
         return Flow(gradients, contributions, [*gradients])
 
 
-def flow_of(scene: Scene, output: Value, grad_output: Any = None) -> Flow:
+def flow_of(scene: Scene, output: Value, grad_output: Any = None, twins: Mapping[Value, Value] | None = None) -> Flow:
     """The flow back from `output`, a node of the scene; `grad_output` (its shape) flows in, or 1 into a single number.
 
-    In a folded scene it is that of the full one, as far as it is drawn. Nobody's `.grad` is touched. An output that depends on
-    nothing differentiable has an empty flow. Raises a ValueError for an output of several elements without `grad_output`.
+    In a folded scene it is that of the full one, as far as it is drawn. `twins` are leaves that are not in the scene, each with
+    the one that is drawn for it. Nobody's `.grad` is touched. An output that depends on nothing differentiable has an empty
+    flow. Raises a ValueError for an output of several elements without `grad_output`.
 
     >>> import tinygrad_sm as tg
     >>> from tinygrad_sm.viz.scenes.scene import scene_of
@@ -66,12 +67,13 @@ def flow_of(scene: Scene, output: Value, grad_output: Any = None) -> Flow:
     (7.0, {'n2_0': 1.0, 'n2_1': 1.0, 'n1_0': 3.0, 'n1_1': 3.0}, ['n2', 'n1', 'n0'])
     """
     if scene.full is not None:
-        return flow_of(scene.full, output, grad_output).through(scene)
+        return flow_of(scene.full, output, grad_output, twins).through(scene)
     gradients: dict[str, Any] = {}
     contributions: dict[str, Any] = {}
     seed = seed_for(output, plain(grad_output), "draw")
     if output.requires_grad:
         ids = {node.value: node.id for node in scene.nodes.values() if node.value is not None}
+        ids = {twin: ids[x] for twin, x in (twins or {}).items() if x in ids} | ids
         for value, gradient, amounts in sweep(output, seed):
             me = ids.get(value)
             if me is None:  # drawn as part of something else
