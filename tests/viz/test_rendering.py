@@ -459,26 +459,30 @@ def test_an_interrupt_ends_the_program_too(tmp_path, monkeypatch):
     assert ends(int(pid.read_text()))
 
 
-def test_all_runs_share_one_timeout_and_a_slow_program_is_not_passed_over(no_engine, monkeypatch):
-    answering(no_engine / "bin" / "dot", svg="")
-    answering(no_engine / "scripts" / "graphviz-pure")
-    seconds = iter([0.0, 5.0, 50.0])
-    given = []
-
-    real = subprocess.Popen.communicate
-    monkeypatch.setattr("time.monotonic", lambda: next(seconds))
+@pytest.mark.parametrize("asked", [False, True])
+def test_all_runs_share_one_timeout_and_a_slow_program_leaves_half_of_it_to_the_next(no_engine, monkeypatch, asked):
+    dot = answering(no_engine / "bin" / "dot", svg="")
+    answering(no_engine / "scripts" / "graphviz-pure", svg=WHOLE)
+    now, given, real = 0.0, [], subprocess.Popen.communicate
+    monkeypatch.setattr("time.monotonic", lambda: now)
 
     def slow_the_second_time(self, source, timeout):
+        nonlocal now
         given.append(timeout)
-        if len(given) == 1:
-            return real(self, source)
-        raise subprocess.TimeoutExpired(self.args, timeout)
+        if len(given) == 2:
+            now += timeout
+            raise subprocess.TimeoutExpired(self.args, timeout)
+        now += 5.0
+        return real(self, source)
 
     monkeypatch.setattr("subprocess.Popen.communicate", slow_the_second_time)
-    with pytest.raises(RuntimeError, match=r"bin/dot took longer than 60 s"):
-        render("digraph {}", ids=["n0"], timeout=60.0)
-    assert given == [55.0, 10.0]
-    assert options_of(no_engine / "scripts" / "graphviz-pure") == []
+    if asked:
+        with pytest.raises(RuntimeError, match=r"bin/dot took longer than 60 s"):
+            render("digraph {}", ids=["n0"], timeout=60.0, engine=dot)
+        assert given == [60.0, 55.0]
+    else:
+        assert b"n0" in render("digraph {}", ids=["n0"], timeout=60.0)
+        assert given == [30.0, 25.0, 30.0]
 
 
 def test_much_to_write_and_to_read(tmp_path):

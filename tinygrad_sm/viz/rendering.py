@@ -30,16 +30,16 @@ def render(
     """The picture of DOT text as "svg", "png" or "pdf".
 
     Some versions of dot complain and yet draw everything, so what counts is the picture: it must be whole, with every node and
-    edge of `ids` in it. If it is not, the engine tries once more with straight edges, and then the engines after it do, unless
-    it was asked for by name. A png has `dpi` pixels an inch, fewer where it would become larger than a viewer can show; the
-    extra has glyphs for Latin, Greek, Cyrillic and Hebrew only, and draws boxes for others in a png (never in an svg).
+    edge of `ids` in it. If it is not, the engine tries once more with straight edges. Unless it was asked for by name, the
+    engines after it try, too, also when it takes more than half of the time that is left. A png has `dpi` pixels an inch, fewer
+    where it would become larger than a viewer can show; the extra has glyphs for Latin, Greek, Cyrillic and Hebrew only, and
+    draws boxes for others in a png (never in an svg).
 
     Raises a FileNotFoundError when there is no program to draw with, a ValueError for a `dpi` that is not positive, and a
-    RuntimeError that says what went wrong when the program fails, or all of it takes longer than `timeout` seconds.
+    RuntimeError that says what went wrong when the first program fails, or all of it takes longer than `timeout` seconds.
     """
     import subprocess
     import time
-    from contextlib import suppress
 
     try:
         is_dpi = 0.0 < dpi < float("inf")
@@ -47,22 +47,19 @@ def render(
         is_dpi = False
     if not is_dpi:
         raise ValueError(f"draw: dpi is a positive number, the pixels of an inch, not {dpi!r}")
-    wanted, deadline = frozenset(ids), time.monotonic() + timeout
-
-    def drawn_by(program: str) -> bytes:
-        return _picture(program, source, kind, wanted, dpi, deadline)
-
     first = find_engine(engine)
-    try:
+    programs = [first] if asked_for(engine) is not None else [first, *engines_after(first)]
+    wanted, deadline = frozenset(ids), time.monotonic() + timeout
+    problems = []
+    for left, program in zip(range(len(programs) - 1, -1, -1), programs, strict=True):
+        share = (deadline - time.monotonic()) / (2.0 if left else 1.0)  # one that takes long leaves time for the next
         try:
-            return drawn_by(first)
-        except RuntimeError:
-            for other in engines_after(first) if asked_for(engine) is None else ():
-                with suppress(RuntimeError):
-                    return drawn_by(other)
-            raise
-    except subprocess.TimeoutExpired as late:
-        raise RuntimeError(f"draw: {late.cmd} took longer than {timeout:g} s; draw fewer nodes with max_nodes=") from None
+            return _picture(program, source, kind, wanted, dpi, time.monotonic() + share)
+        except RuntimeError as error:
+            problems.append(error)
+        except subprocess.TimeoutExpired:
+            problems.append(RuntimeError(f"draw: {program} took longer than {share:.3g} s; draw fewer nodes with max_nodes="))
+    raise problems[0]
 
 
 def _picture(program: str, source: str, kind: str, ids: frozenset[str], dpi: float, deadline: float) -> bytes:
