@@ -51,9 +51,8 @@ def page_of(title: str, theme: str, views: Sequence[Mapping[str, Any]], data: Ma
 def _part(name: str) -> str:
     from importlib.resources import files
 
-    return (
-        files("tinygrad_sm.viz.players").joinpath("page", name).read_text(encoding="utf-8")
-    )  # line ends are \n, as in the hashes
+    # as text, so that line ends are \n, as in the hashes
+    return files("tinygrad_sm.viz.players").joinpath("page", name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:
