@@ -175,18 +175,26 @@ def _body(title: str, rows: Sequence[Row], look: Look, room: str) -> str:
 # --- numbers
 
 
+def heat_of(sizes: Sequence[int]) -> str:
+    """Whether something of a shape is shown as a heat map: with "numbers", as "colours" alone, or "" for not at all."""
+    size = prod(sizes)
+    if not sizes or size < 2:
+        return ""
+    columns = sizes[-1]
+    if size <= TOLD and columns <= TOLD_WIDE:
+        return "numbers"
+    return "colours" if size <= MOST and columns <= WIDEST and size // columns <= WIDEST else ""
+
+
 def _kind(data: Any, look: Look) -> str:
     """How plain data is shown: "text", a table of "numbers" or of "colours", or the "spread" of its elements."""
     sizes = sizes_of(data)
     size = prod(sizes)
     if not sizes or size < 2:
         return "text"
-    columns = sizes[-1]
-    if look.heatmaps and size <= TOLD and columns <= TOLD_WIDE:
-        return "numbers"
-    is_small = size <= MOST and columns <= WIDEST and size // columns <= WIDEST
-    if look.heatmaps and is_small and has_heat(look.theme) and not _is_whole(data):
-        return "colours"
+    heat = heat_of(sizes) if look.heatmaps else ""
+    if heat == "numbers" or (heat and has_heat(look.theme) and not _is_whole(data)):
+        return heat
     return "text" if size <= FEW else "spread"
 
 

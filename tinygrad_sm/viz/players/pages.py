@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import ceil, prod
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_sm.viz.drawings import tables, themes
@@ -12,6 +12,7 @@ from tinygrad_sm.viz.drawings.labels import escaped
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
+_SCRIPTS = ("graph.js", "numbers.js", "page.js")
 _SVG = "{http://www.w3.org/2000/svg}"
 _XML = "{http://www.w3.org/XML/1998/namespace}"
 _DIGIT = 0.636  # of the font size: a digit in the font that pictures are laid out with
@@ -32,7 +33,7 @@ def page_of(title: str, theme: str, views: Sequence[Mapping[str, Any]], data: Ma
 
     named = {name: f"var(--{name})" for name in themes.LIGHT}
     style = "\n".join((_variables(), _heat(), themes.css(named, ".stage"), _part("page.css")))
-    script = _part("page.js")
+    script = "'use strict';\n{\n" + "\n".join(map(_part, _SCRIPTS)) + "}\n"
     policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; base-uri 'none'"
     parts = {
         "title": escaped(title),
@@ -122,7 +123,7 @@ def reserves(trace: Mapping[str, Any], quantities: Sequence[Mapping[str, Any]]) 
         held = quantities[i]
         if not is_heat_map(held["shape"]):
             note(f"{node}_grad", total_text(held["text"], count))
-        elif _is_told(held["shape"]):
+        elif tables.heat_of(held["shape"]) == "numbers":
             for entry, text in enumerate(held["texts"]):
                 note(f"{node}_grad_{entry}", text)
 
@@ -153,14 +154,7 @@ def signed(text: str) -> str:
 
 def is_heat_map(sizes: Sequence[int]) -> bool:
     """Whether a picture shows the gradient of something of a shape as a heat map, and not as text."""
-    size = prod(sizes)
-    is_small = size <= tables.MOST and [*sizes[-1:]] <= [tables.WIDEST] and size <= tables.WIDEST * max([1, *sizes[-1:]])
-    return size > 1 and (_is_told(sizes) or is_small)
-
-
-def _is_told(sizes: Sequence[int]) -> bool:
-    """Whether a heat map has its numbers in it."""
-    return prod(sizes) <= tables.TOLD and sizes[-1] <= tables.TOLD_WIDE
+    return bool(tables.heat_of(sizes))
 
 
 def prepared(svg: str, key: str, trace: Mapping[str, Any], quantities: Sequence[Mapping[str, Any]]) -> str:

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from tinygrad_sm.check.units import precision_of
 from tinygrad_sm.graph import Fused, Value
 from tinygrad_sm.graph.value import nested_lists, recording
+from tinygrad_sm.nd.shapes import flatten
 from tinygrad_sm.viz.drawings.labels import number
-from tinygrad_sm.viz.players.quantities import Quantities, flat
+from tinygrad_sm.viz.players.quantities import Quantities
 from tinygrad_sm.viz.players.steps import labels_of, trace_of
 from tinygrad_sm.viz.scenes.expansion import Expansion
 from tinygrad_sm.viz.scenes.flow import flow_of
@@ -122,7 +123,7 @@ def ulps(x: float) -> str:
 
 
 def _difference(what: str, a: Any, b: Any, largest: float = 0.0) -> Difference:
-    entries, others = (flat(nested_lists(data)) for data in (a, b))
+    entries, others = (flatten(nested_lists(data))[0] for data in (a, b))
     absolute = max(map(_apart, entries, others), default=0.0)
     unit = precision_of(a).ulp(max([largest, *(abs(x) for x in (*entries, *others) if isfinite(x))]))
     return Difference(what, absolute, absolute / unit)
@@ -138,7 +139,7 @@ def _summed(view: View, leaf: Value) -> float:
                 continue
             for x, amount in zip(value.inputs, value.op.contributions(value, abs(gradient)), strict=True):
                 if x is leaf and amount is not None:
-                    found = max([found, *(float(abs(entry)) for entry in flat(nested_lists(amount)) if isfinite(entry))])
+                    found = max([found, *(float(abs(entry)) for entry in flatten(nested_lists(amount))[0] if isfinite(entry))])
     return found
 
 

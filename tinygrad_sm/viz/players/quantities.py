@@ -8,6 +8,7 @@ from typing import Any
 
 from tinygrad_sm.graph.namespaces import is_array, kind_of, namespace_of
 from tinygrad_sm.graph.value import nested_lists
+from tinygrad_sm.nd.shapes import flatten
 from tinygrad_sm.viz.drawings.labels import number, span
 from tinygrad_sm.viz.scenes.elements import sizes_of
 
@@ -28,7 +29,7 @@ class Quantities:
         if prod(sizes) > MOST:
             found = _summary(data, sizes)
         else:
-            entries = flat(nested_lists(data) if is_array(data) else data)
+            entries = flatten(nested_lists(data) if is_array(data) else data)[0]
             found = {"shape": [*sizes], "text": line(entries, sizes), "reprs": [*map(_repr, entries)]}
             if sizes:
                 found["texts"] = [*map(number, entries)]
@@ -90,14 +91,6 @@ def _summary(data: Any, sizes: tuple[int, ...]) -> dict[str, Any]:
         "facts": [*names],
         "texts": [*map(number, facts)],
     }
-
-
-def flat(nested: Any) -> list[Any]:
-    """All elements of nested lists in one."""
-    found = nested if isinstance(nested, list) else [nested]
-    while found and isinstance(found[0], list):
-        found = [x for row in found for x in row]
-    return found
 
 
 def _repr(x: Any) -> str:
